@@ -154,7 +154,7 @@ func as(method string, a account) func(context.Context) (mqtt.Authenticator, err
 
 func dial(t *testing.T, addr string, opt mqtt.Options) (*mqtt.Client, error) {
 	t.Helper()
-	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &opt)
+	c, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &opt)
 	if err == nil {
 		t.Cleanup(c.Abort)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -113,13 +112,8 @@ func (o *ourClient) do(c command) (a answer) {
 	case "subscribe":
 		var subs []mqtt.Subscription
 		for _, f := range c.Filters {
-			s := mqtt.Subscription{Filter: f.Filter, QoS: packet.QoS(f.QoS), Options: packet.SubscribeOptions(f.RetainHandling << 4)}
-			if f.NoLocal {
-				s.Options |= packet.NoLocal
-			}
-			if f.RetainAsPublished {
-				s.Options |= packet.RetainAsPublished
-			}
+			s := mqtt.Subscription{Filter: f.Filter, QoS: packet.QoS(f.QoS), RetainHandling: mqtt.RetainHandling(f.RetainHandling),
+				NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished}
 			if p := c.Properties; p != nil && len(p.SubscriptionIDs) > 0 {
 				s.ID = p.SubscriptionIDs[0]
 			}
@@ -145,7 +139,7 @@ func (o *ourClient) do(c command) (a answer) {
 		}
 		return fail(o.c.Flush(ctx))
 	case "disconnect":
-		return fail(o.c.CloseWith(ctx, &packet.Disconnect{Reason: packet.ReasonCode(c.Reason)}))
+		return fail(o.c.Close(ctx, func(p *packet.Disconnect) { p.Reason = packet.ReasonCode(c.Reason) }))
 	case "abort":
 		o.c.Abort()
 	case "authenticate":
@@ -163,13 +157,9 @@ func (o *ourClient) connect(ctx context.Context, c command) error {
 	if c.Clean || o.journal == nil {
 		o.journal = new(journal.Memory)
 	}
-	target, err := transport.ParseURL(c.URL)
-	if err != nil {
-		return err
-	}
-	opt := &mqtt.Options{Version: packet.Version(c.Version), ClientID: c.ID, Resume: !c.Clean, KeepAlive: time.Duration(c.KeepAlive) * time.Second, Journal: o.journal}
+	opt := &mqtt.Options{Version: packet.Version(c.Version), ClientID: c.ID, Session: mqtt.Session{Resume: !c.Clean}, KeepAlive: time.Duration(c.KeepAlive) * time.Second, Journal: o.journal}
 	if c.User != "" {
-		opt.Username, opt.Password = &c.User, []byte(c.Password)
+		opt.Username, opt.Password = c.User, []byte(c.Password)
 	}
 	if w := c.Will; w != nil {
 		opt.Will = &mqtt.Will{Message: mqtt.Message{Topic: w.Topic, Payload: w.Payload, QoS: packet.QoS(w.QoS), Retain: w.Retain, Properties: encode(w.Properties)}}
@@ -178,7 +168,7 @@ func (o *ourClient) connect(ctx context.Context, c command) error {
 		}
 	}
 	if p := c.Properties; p != nil {
-		opt.SessionExpiry, opt.ReceiveMaximum = time.Duration(p.SessionExpiry)*time.Second, p.ReceiveMaximum
+		opt.Session.Expiry, opt.ReceiveMaximum = time.Duration(p.SessionExpiry)*time.Second, p.ReceiveMaximum
 		opt.TopicAliasMaximum, opt.MaxPacket = p.TopicAliasMaximum, int(p.MaximumPacketSize)
 		opt.Properties = encode(&properties{UserProperties: p.UserProperties})
 		if p.AuthenticationMethod != "" {
@@ -197,8 +187,9 @@ func (o *ourClient) connect(ctx context.Context, c command) error {
 			o.tell(lost(e.Err))
 		}
 	}
-	d := &transport.Dialer{TLS: &transport.TLSOptions{CAFile: c.CA}}
-	if o.c, err = mqtt.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, opt); err != nil {
+	opt.Dial = (&transport.Dialer{TLS: &transport.TLSOptions{CAFile: c.CA}}).Dial
+	var err error
+	if o.c, err = mqtt.Connect(ctx, c.URL, opt); err != nil {
 		return err
 	}
 	o.read = make(chan struct{})

@@ -117,7 +117,7 @@ func TestTheSessionGoesOutOnce(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			c, p := betweenAcceptAndResume(t, Options{Version: packet.V5, SessionExpiry: 60e9},
+			c, p := betweenAcceptAndResume(t, Options{Version: packet.V5, Session: Session{Expiry: 60e9}},
 				"10 13 0004 4d515454 05 02 0000 05 11 0000003c 0001 61", again5, connack5, row.connack,
 				func(c *Client, p *peer) { send(c, "1"); p.expect("34 07 0001 78 0001 00 31") },
 				func(c *Client) { send(c, "2") })
@@ -178,7 +178,7 @@ func TestASessionThatWasLostUnnoticedIsSubscribedAgain(t *testing.T) {
 	for how, half := range map[string]string{"no byte of CONNACK": "", "a part of CONNACK": "20 03 00"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			c, p, accept := connected(t, Options{Version: packet.V5, Resume: true, Reconnect: atOnce},
+			c, p, accept := connected(t, Options{Version: packet.V5, Session: Session{Resume: true}, Reconnect: atOnce},
 				"10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
 			subscribed(t, c, p, "82 07 0001 00 0001 66 01", "90 04 0001 00 01", Subscription{Filter: "f", QoS: 1})
 			p.nc.Close()
@@ -217,7 +217,7 @@ func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			c, p, accept := connected(t, Options{Version: row.version, Resume: true, Reconnect: atOnce}, row.connect, row.first)
+			c, p, accept := connected(t, Options{Version: row.version, Session: Session{Resume: true}, Reconnect: atOnce}, row.connect, row.first)
 			p.send(row.m)
 			b, err := c.Receive(t.Context())
 			if err != nil {
@@ -247,7 +247,7 @@ func TestAMessageInHandIsAcknowledgedOnTheNextConnection(t *testing.T) {
 func TestIdentifiersThatAreUsedAgainAreCounted(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 8)
-	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, OnEvent: func(e Event) {
+	c, p, accept := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce, OnEvent: func(e Event) {
 		if e.Kind == EventReused {
 			events <- e
 		}

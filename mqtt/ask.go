@@ -14,11 +14,10 @@ import (
 type ask struct {
 	serial uint32 // of a renewal: the serial number of the SUBSCRIBE that it repeats
 	subs   []Subscription
-	ends   []string          // filters of UNSUBSCRIBE, which has no subs
-	props  packet.Properties // properties of UNSUBSCRIBE
-	waiter uint32            // none for a renewal
-	sent   bool              // sent on this connection
-	ever   bool              // sent on any connection
+	ends   []string // filters of UNSUBSCRIBE, which has no subs
+	waiter uint32   // none for a renewal
+	sent   bool     // sent on this connection
+	ever   bool     // sent on any connection
 }
 
 // renewable is a granted subscription with the serial number of the SUBSCRIBE
@@ -151,11 +150,14 @@ func (c *Client) sendAsksLocked() {
 func (c *Client) sendAskLocked(a *ask) error {
 	tag := askTag | uint64(a.serial)
 	if len(a.subs) > 0 {
+		if c.conn.Version() < packet.V5 && !c.opt.DropProperties && slices.ContainsFunc(a.subs, func(s Subscription) bool { return s.needs5() }) {
+			return ErrNeeds5
+		}
 		return c.conn.Subscribe(subscribePacket(a.subs, c.conn.Version()), tag)
 	}
 	p := &packet.Unsubscribe{}
 	if c.conn.Version() >= packet.V5 {
-		p.Properties = a.props
+		p.Properties = c.opt.UnsubscribeProperties
 	}
 	for _, f := range a.ends {
 		p.Filters = append(p.Filters, []byte(f))
@@ -257,7 +259,7 @@ func (set *subscriptions) renew() {
 // appendFailed appends an event for each failed renewal.
 func (set *subscriptions) appendFailed(events []Event) []Event {
 	for _, err := range set.failed {
-		events = append(events, Event{Kind: EventSubscribed, Err: err})
+		events = append(events, Event{Kind: EventRenewalRefused, Err: err})
 	}
 	set.failed = set.failed[:0]
 	return events

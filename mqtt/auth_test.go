@@ -107,7 +107,7 @@ func authenticated(t *testing.T, opt Options, serve func(*peer)) (*Client, *peer
 	}
 	done := make(chan result, 1)
 	go func() {
-		c, err := Connect(t.Context(), dial, &opt)
+		c, err := connectOver(t.Context(), dial, &opt)
 		done <- result{c, err}
 	}()
 	p := accept()
@@ -122,7 +122,7 @@ func TestAnUnaskedAuthenticationIsRefused(t *testing.T) {
 	dial, accept := tcpPair(t)
 	errs := make(chan error, 1)
 	go func() {
-		_, err := Connect(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Version: packet.V5})
+		_, err := connectOver(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Version: packet.V5})
 		errs <- err
 	}()
 	p := accept()

@@ -19,7 +19,7 @@ func benchClient(b *testing.B) *mqtt.Client {
 	}
 	br := broker.New(broker.Options{})
 	go br.Serve(ln)
-	c, err := mqtt.Dial(b.Context(), "mqtt://"+ln.Addr().String(), &mqtt.Options{Version: packet.V5})
+	c, err := mqtt.Connect(b.Context(), "mqtt://"+ln.Addr().String(), &mqtt.Options{Version: packet.V5})
 	if err != nil {
 		b.Fatal(err)
 	}

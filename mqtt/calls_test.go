@@ -19,7 +19,7 @@ import (
 // once.
 func TestNoCallOutlastsItsContextWhenTheServerStopsReading(t *testing.T) {
 	t.Parallel()
-	eachStream(t, func(t *testing.T, dial DialFunc, accept func() *peer) {
+	eachStream(t, func(t *testing.T, dial dialFunc, accept func() *peer) {
 		for _, size := range []int{100, 5_000, 60_000} { // below and above what is written at once
 			c, p := connectedOver(t, dial, accept, Options{Version: packet.V311, MaxInflight: 1 << 15, MaxHeld: 1 << 30}, connect4, connack4)
 			m := &Message{Topic: "t", Payload: make([]byte, size)}
@@ -201,7 +201,7 @@ func TestFlushAndCloseEndUnderABusySender(t *testing.T) {
 	t.Parallel()
 	for _, qos := range []packet.QoS{0, 1, 2} {
 		_, addr := brokertest.Start(t)
-		c, err := Dial(t.Context(), "mqtt://"+addr, nil)
+		c, err := Connect(t.Context(), "mqtt://"+addr, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func (b bare) SetDeadline(time.Time) error      { return b.err }
 func (b bare) SetReadDeadline(time.Time) error  { return b.err }
 func (b bare) SetWriteDeadline(time.Time) error { return b.err }
 
-func bareOver(dial DialFunc, err error) DialFunc {
+func bareOver(dial dialFunc, err error) dialFunc {
 	return func(ctx context.Context) (net.Conn, error) {
 		nc, dialErr := dial(ctx)
 		if dialErr != nil {
@@ -263,7 +263,7 @@ func TestTimeIsUpWithoutDeadlines(t *testing.T) {
 					o.Version, o.ClientID, o.KeepAlive = packet.V311, "a", NoKeepAlive
 					clients := make(chan *Client, 1)
 					go func() {
-						c, _ := Connect(t.Context(), dial, &o)
+						c, _ := connectOver(t.Context(), dial, &o)
 						clients <- c
 					}()
 					p := &peer{t, <-ps.conns}
@@ -306,7 +306,7 @@ func TestTimeIsUpWithoutDeadlines(t *testing.T) {
 				p.nc.Close()
 
 				for it, end := range map[string]func(*Client, context.Context) error{
-					"Close": (*Client).Close,
+					"Close": func(c *Client, ctx context.Context) error { return c.Close(ctx) },
 					"Abort": func(c *Client, _ context.Context) error { c.Abort(); return nil },
 				} {
 					clients, p = connect(Options{})

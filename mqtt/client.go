@@ -9,14 +9,12 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
-	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // Client is a connection to a server. With Options.Reconnect it is restored
-// when it is lost. Create a Client with Dial or Connect, and end it with Close.
+// when it is lost. Create a Client with Connect, and end it with Close.
 type Client struct {
 	opt   Options
-	dial  DialFunc
 	epoch time.Time
 	ctx   context.Context // canceled when the client ends
 	stop  context.CancelCauseFunc
@@ -24,6 +22,8 @@ type Client struct {
 	done   chan struct{} // closed when reader and writer have ended
 	living atomic.Int32  // number of the two goroutines that are running
 	rbuf   []byte        // bytes that followed CONNACK; used only by the goroutine that connects and reads
+
+	eventScratch []Event // used only by the reader
 
 	// mu guards everything below. It is never held across I/O, a channel
 	// operation that can block, or a callback. Functions that require it end in
@@ -45,6 +45,7 @@ type Client struct {
 	// be held unless they say otherwise.
 	agreed   agreement      // connect.go
 	choice   choice         // version.go
+	servers  servers        // servers.go
 	auth     authentication // auth.go
 	farewell farewell       // close.go
 	out      output         // writer.go
@@ -53,6 +54,7 @@ type Client struct {
 	proof    proof          // ping.go
 	subs     subscriptions  // ask.go
 	inbox    inbox          // receive.go
+	replies  replies        // request.go
 	names    names          // reader.go
 	doubt    doubt          // undeliverable.go
 }
@@ -61,39 +63,23 @@ type Client struct {
 // waits for the writer.
 const highWater = 256 << 10
 
-// Dial connects to the server of a URL, which is parsed by transport.ParseURL.
-// TLS certificates are verified against the system's authorities; for anything
-// else use Connect. opt may be nil.
-func Dial(ctx context.Context, url string, opt *Options) (*Client, error) {
-	target, err := transport.ParseURL(url)
-	if err != nil {
-		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
-	}
-	o := Options{}
-	if opt != nil {
-		o = *opt
-	}
-	if target.HasUsername && o.Username == nil {
-		o.Username = &target.Username
-	}
-	if target.HasPassword && o.Password == nil {
-		o.Password = []byte(target.Password)
-	}
-	var d transport.Dialer
-	return Connect(ctx, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &o)
-}
-
-// Connect dials and blocks until the server accepts the connection. ctx limits
-// the first connection only. An error is an *Error: ErrRefused if the server
-// refused, otherwise ErrNotSent with the cause, which matches ErrUnreached if
-// no MQTT server was reached.
-func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) {
-	c := &Client{dial: dial, epoch: time.Now(),
+// Connect connects to the server of a URL, which is parsed by
+// transport.ParseURL, and blocks until the server accepts the connection. url may
+// be empty if the options name servers, and opt may be nil. ctx limits the first
+// connection only, with the attempts that Options.RetryFirst adds.
+//
+// An error is an *Error: ErrRefused if the server refused, otherwise ErrNotSent
+// with the cause, which matches ErrUnreached if no MQTT server was reached.
+func Connect(ctx context.Context, url string, opt *Options) (*Client, error) {
+	c := &Client{epoch: time.Now(),
 		out: output{wakeWriter: make(chan struct{}, 1)}, inbox: inbox{readerGo: make(chan struct{}, 1)}, done: make(chan struct{})}
 	if opt != nil {
 		c.opt = *opt
 	}
 	if err := c.opt.check(); err != nil {
+		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
+	}
+	if err := c.servers.read(url, &c.opt); err != nil {
 		return nil, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	c.opt.defaults()
@@ -105,7 +91,7 @@ func Connect(ctx context.Context, dial DialFunc, opt *Options) (*Client, error) 
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	c.out.patience.timer = time.AfterFunc(time.Hour, c.stalled)
 	c.out.patience.timer.Stop()
-	if err := c.establish(ctx, true); err != nil {
+	if err := c.firstConnection(ctx); err != nil {
 		c.stop(ErrClosed)
 		return nil, err
 	}
@@ -175,7 +161,14 @@ func (c *Client) Err() error {
 	return c.ended
 }
 
+// eventOutcome is the kind of an event for Options.OnOutcome.
+const eventOutcome EventKind = 0
+
 func (c *Client) event(e Event) {
+	if e.Kind == eventOutcome {
+		c.opt.OnOutcome(e.Tag, e.Err)
+		return
+	}
 	if c.opt.OnEvent != nil {
 		c.opt.OnEvent(e)
 	}

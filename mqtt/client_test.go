@@ -78,7 +78,7 @@ func TestConnectRefused(t *testing.T) {
 			ps := newPipes()
 			errs := make(chan error, 1)
 			go func() {
-				_, err := Connect(t.Context(), ps.dial, &Options{Version: row.version, ClientID: "a", KeepAlive: NoKeepAlive})
+				_, err := connectOver(t.Context(), ps.dial, &Options{Version: row.version, ClientID: "a", KeepAlive: NoKeepAlive})
 				errs <- err
 			}()
 			p := ps.accept(t)
@@ -97,7 +97,6 @@ func TestConnectRefused(t *testing.T) {
 // It shows MQTT-3.1.2-12, and MQTT-3.1.2-14 of 3.1.1.
 func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
 	t.Parallel()
-	name := "\xff"
 	for _, row := range []struct {
 		it   string
 		opt  Options
@@ -105,17 +104,17 @@ func TestAConnectThatNoServerAcceptsIsNotSent(t *testing.T) {
 	}{
 		{"has a will at QoS 3", Options{Will: &Will{Message: Message{Topic: "w", QoS: 3}}}, "QoS above 2"},
 		{"has a will without a topic", Options{Will: &Will{}}, "MQTT-4.7.3-1"},
-		{"has a user name that is not UTF-8", Options{Username: &name}, "MQTT-1.5.4-1"},
+		{"has a user name that is not UTF-8", Options{Username: "\xff"}, "MQTT-1.5.4-1"},
 		{"has a client identifier of 65536 bytes", Options{ClientID: strings.Repeat("x", 65536)}, "65535 bytes"},
 		{"has a password without a user name in 3.1.1", Options{Version: packet.V311, Password: []byte("p")}, "MQTT-3.1.2-22"},
-		{"has a session and no client identifier in 3.1.1", Options{Version: packet.V311, Resume: true}, "MQTT-3.1.3-8"},
+		{"has a session and no client identifier", Options{Version: packet.V311, Session: Session{Resume: true}}, "needs a ClientID"},
 		{"has properties that do not decode", Options{Properties: packet.Properties{0x7f, 0}}, "0x7f"},
 	} {
 		dial := func(context.Context) (net.Conn, error) {
 			t.Errorf("it %s, and is dialled for", row.it)
 			return nil, errors.New("no network")
 		}
-		_, err := Connect(t.Context(), dial, &row.opt)
+		_, err := connectOver(t.Context(), dial, &row.opt)
 		if !errors.Is(err, ErrNotSent) || errors.Is(err, ErrUnreached) || !strings.Contains(err.Error(), row.rule) {
 			t.Errorf("it %s: got %v, want %s", row.it, err, row.rule)
 		}
@@ -139,7 +138,7 @@ func TestAnOpenVersionFallsBackTo311(t *testing.T) {
 			}
 			done := make(chan result, 1)
 			go func() {
-				c, err := Connect(t.Context(), ps.dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive})
+				c, err := connectOver(t.Context(), ps.dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive})
 				done <- result{c, err}
 			}()
 			for range row.times {
@@ -177,7 +176,7 @@ func TestNotAnMQTTServer(t *testing.T) {
 			ps := newPipes()
 			errs := make(chan error, 1)
 			go func() {
-				_, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
+				_, err := connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 				errs <- err
 			}()
 			p := ps.accept(t)
@@ -200,7 +199,7 @@ func TestAClaimedLengthAllocatesNothing(t *testing.T) {
 	}()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
+	_, err := connectOver(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 	runtime.ReadMemStats(&after)
 	if err == nil {
 		t.Fatal("connected")
@@ -211,7 +210,7 @@ func TestAClaimedLengthAllocatesNothing(t *testing.T) {
 }
 
 func TestResumeSendsAgainInOrderWithDup(t *testing.T) {
-	opt := Options{Version: packet.V311, Resume: true, Reconnect: func(int, error) (time.Duration, bool) { return 0, true }}
+	opt := Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: func(int, error) (time.Duration, bool) { return 0, true }}
 	c, p, accept := connected(t, opt, connect4c, connack4)
 	for i, q := range []packet.QoS{1, 2, 1} {
 		if err := c.Send(t.Context(), &Message{Topic: "a", QoS: q, Payload: []byte{byte('0' + i)}}, uint64(i)); err != nil {
@@ -441,7 +440,7 @@ func TestKeepAlive(t *testing.T) {
 		ps := newPipes()
 		done := make(chan *Client, 1)
 		go func() {
-			c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: 30 * time.Second})
+			c, err := connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: 30 * time.Second})
 			if err != nil {
 				t.Error(err)
 			}
@@ -493,7 +492,7 @@ func TestALongMessageOutlastsTheKeepAlive(t *testing.T) {
 				defer n.Close()
 				done := make(chan *Client, 1)
 				go func() {
-					c, err := Connect(t.Context(), n.Dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
+					c, err := connectOver(t.Context(), n.Dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
 					if err != nil {
 						t.Error(err)
 					}
@@ -614,7 +613,7 @@ func TestAssignedClientIDAndServerKeepAlive(t *testing.T) {
 	dial, accept := tcpPair(t)
 	done := make(chan *Client, 1)
 	go func() {
-		c, err := Connect(t.Context(), dial, &Options{Version: packet.V5, KeepAlive: NoKeepAlive})
+		c, err := connectOver(t.Context(), dial, &Options{Version: packet.V5, KeepAlive: NoKeepAlive})
 		if err != nil {
 			t.Error(err)
 		}
@@ -678,7 +677,7 @@ func TestUnwrittenAddsUp(t *testing.T) {
 
 func TestDialFailureIsUnreached(t *testing.T) {
 	boom := errors.New("boom")
-	_, err := Connect(t.Context(), func(context.Context) (net.Conn, error) { return nil, boom }, nil)
+	_, err := connectOver(t.Context(), func(context.Context) (net.Conn, error) { return nil, boom }, nil)
 	if !errors.Is(err, ErrUnreached) || !errors.Is(err, boom) || !errors.Is(err, ErrNotSent) {
 		t.Errorf("got %v", err)
 	}
@@ -753,7 +752,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 func TestALateAcknowledgementOfALostSessionIsForgotten(t *testing.T) {
 	t.Parallel()
 	for later := range 2 {
-		c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce}, connect4c, connack4)
+		c, p, accept := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce}, connect4c, connack4)
 		receive := func() *Batch {
 			t.Helper()
 			b, err := c.Receive(t.Context())

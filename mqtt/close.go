@@ -33,13 +33,14 @@ type farewell struct {
 // PINGRESP is equivalent proof: see Flush. Close waits for one if the
 // connection goes through a proxy, which may close it cleanly although the
 // server has died. Close may be called again and then only waits.
-func (c *Client) Close(ctx context.Context) error {
-	return c.CloseWith(ctx, &packet.Disconnect{})
-}
-
-// CloseWith is Close with the caller's DISCONNECT: in MQTT 5.0 the reason code
-// DisconnectWithWill makes the server publish the will.
-func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
+//
+// with may change the DISCONNECT: see PublishWill. Before 5.0 it is always
+// empty.
+func (c *Client) Close(ctx context.Context, with ...func(*packet.Disconnect)) error {
+	p := &packet.Disconnect{}
+	for _, change := range with {
+		change(p)
+	}
 	c.mu.Lock()
 	c.farewell.leaving = true
 	relayed := c.nc != nil && transport.Relayed(c.nc)
@@ -121,6 +122,10 @@ func (c *Client) CloseWith(ctx context.Context, p *packet.Disconnect) error {
 	}
 	return c.outcome(nc != nil, lastErr, early)
 }
+
+// PublishWill is an argument of Client.Close: it makes a server of MQTT 5.0
+// publish the will.
+func PublishWill(p *packet.Disconnect) { p.Reason = packet.DisconnectWithWill }
 
 // outcome returns the error of a Close that leaves no unacknowledged messages:
 // the server's own DISCONNECT, a connection that was lost before or during the

@@ -18,7 +18,7 @@ import (
 )
 
 // overWebSocket makes WebSocket connections over loopback TCP.
-func overWebSocket(t *testing.T) (DialFunc, func() *peer) {
+func overWebSocket(t *testing.T) (dialFunc, func() *peer) {
 	t.Helper()
 	ln, err := transport.Listen(t.Context(), "ws://127.0.0.1:0/mqtt", nil)
 	if err != nil {
@@ -41,7 +41,7 @@ func overWebSocket(t *testing.T) (DialFunc, func() *peer) {
 }
 
 // eachStream runs f over every kind of stream.
-func eachStream(t *testing.T, f func(t *testing.T, dial DialFunc, accept func() *peer)) {
+func eachStream(t *testing.T, f func(t *testing.T, dial dialFunc, accept func() *peer)) {
 	certs := certtest.New(t)
 	for _, name := range []string{"TCP", "TLS", "WebSocket"} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func (p *peer) take(n int) {
 func TestTheLastMessageIsInDoubtUnlessTheServerReadDisconnect(t *testing.T) {
 	t.Parallel()
 	const bye = 2 // bytes of DISCONNECT
-	eachStream(t, func(t *testing.T, dial DialFunc, accept func() *peer) {
+	eachStream(t, func(t *testing.T, dial dialFunc, accept func() *peer) {
 		for _, size := range []int{50_000, 700_000} { // in one write that the system takes as a whole, and in several
 			total := 1 + 3 + 3 + size // bytes of PUBLISH
 			for _, read := range []int{0, 1, 10, 64 << 10, 256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, total - 1, total, total + 1, total + bye} {
@@ -172,7 +172,7 @@ func TestAServerThatNeverClosesLeavesTheLastMessageInDoubt(t *testing.T) {
 			ps := newPipes()
 			clients := make(chan *Client, 1)
 			go func() {
-				c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Hour})
+				c, err := connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Hour})
 				if err != nil {
 					t.Error(err)
 				}
@@ -266,8 +266,8 @@ type gated struct {
 	end  context.CancelFunc
 }
 
-// gatedPipe returns a DialFunc for one gated connection.
-func gatedPipe() (*gated, *pipes, DialFunc) {
+// gatedPipe returns a dialFunc for one gated connection.
+func gatedPipe() (*gated, *pipes, dialFunc) {
 	g, pipes := &gated{gate: make(chan struct{})}, newPipes()
 	g.over, g.end = context.WithCancel(context.Background())
 	return g, pipes, func(ctx context.Context) (nc net.Conn, err error) {

@@ -62,7 +62,7 @@ func piped(t *testing.T, keepAlive time.Duration) (*Client, net.Conn) {
 		_, _ = nc.Write(unhex(t, connack4))
 		accepted <- nc
 	}()
-	c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
+	c, err := connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: keepAlive})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestAStuckWriteEndsTheConnection(t *testing.T) {
 func TestNewMessagesQueueBehindTheResentAndReadingGoesOn(t *testing.T) {
 	t.Parallel()
 	const old, size = 4000, 1 << 10 // in total more than two socket buffers
-	opt := Options{Version: packet.V311, Resume: true, Reconnect: atOnce, MaxInflight: 2 * old, MaxHeld: 64 << 20}
+	opt := Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce, MaxInflight: 2 * old, MaxHeld: 64 << 20}
 	c, p, accept := connected(t, opt, connect4c, connack4)
 	payload := make([]byte, size)
 	publish := func(from, to int) {
@@ -352,7 +352,7 @@ func TestQoS0WhileDownWaitsOrSaysSo(t *testing.T) {
 	}}
 	clients := make(chan *Client, 1)
 	go func() {
-		c, err := Connect(t.Context(), dial, &opt)
+		c, err := connectOver(t.Context(), dial, &opt)
 		if err != nil {
 			t.Error(err)
 		}
@@ -455,7 +455,7 @@ func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 				nc.Close()
 			}
 		}()
-		c, err := Connect(t.Context(), ps.dial, &opt)
+		c, err := connectOver(t.Context(), ps.dial, &opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +470,7 @@ func TestAServerThatAcceptsAndClosesIsNotHammered(t *testing.T) {
 // messages than the server takes at once, the limit is gone.
 func TestTheReceiveMaximumHoldsAfterAResume(t *testing.T) {
 	t.Parallel()
-	opt := Options{Version: packet.V5, Resume: true, Reconnect: atOnce}
+	opt := Options{Version: packet.V5, Session: Session{Resume: true}, Reconnect: atOnce}
 	c, p, accept := connected(t, opt, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
 	for i := range 5 {
 		if err := c.Send(t.Context(), &Message{Topic: "a", QoS: 1, Payload: []byte{byte('0' + i)}}, 0); err != nil {
@@ -608,7 +608,7 @@ func TestWhatIsHeldWhileDownIsBounded(t *testing.T) {
 			t.Parallel()
 			stop := make(chan struct{})
 			opt := c.opt
-			opt.Version, opt.Resume = packet.V311, true
+			opt.Version, opt.Session.Resume = packet.V311, true
 			opt.Reconnect = func(int, error) (time.Duration, bool) { <-stop; return 0, false }
 			client, p, _ := connected(t, opt, connect4c, connack4)
 			p.nc.Close()
@@ -673,7 +673,7 @@ func idleClient(t *testing.T) int {
 			_, _ = server.Write([]byte{0x20, 2, 0, 0})
 		}()
 		var err error
-		clients[i], err = Connect(t.Context(), func(context.Context) (net.Conn, error) { return client, nil },
+		clients[i], err = connectOver(t.Context(), func(context.Context) (net.Conn, error) { return client, nil },
 			&Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Hour})
 		if err != nil {
 			t.Fatal(err)
@@ -742,7 +742,7 @@ func TestOneWriterWritesManyPacketsAtOnce(t *testing.T) {
 		}
 		got <- n
 	}()
-	c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
+	c, err := connectOver(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -29,15 +30,9 @@ type agreement struct {
 	unanswered int
 }
 
-// establish makes one connection, from dial to CONNACK, and starts the session
-// on it. If the version is open and the server does not support 5.0, it tries
-// again with 3.1.1.
-func (c *Client) establish(ctx context.Context, first bool) error {
-	if !first && c.opt.NewPassword != nil {
-		if password, err := c.opt.NewPassword(ctx); err == nil {
-			c.opt.Password = password
-		}
-	}
+// reach connects to the server of this attempt. If the version is open and the
+// server does not support 5.0, it tries again with 3.1.1.
+func (c *Client) reach(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
 	for _, s := range c.choice.servers {
@@ -70,11 +65,11 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 	if v == 0 {
 		v = packet.V5
 	}
-	if err := check(c.connectPacket(v, first)); err != nil {
+	if err := c.check(c.connectPacket(v, first)); err != nil {
 		return nil, false, &Error{Op: "connect", Class: ErrNotSent, Err: err}
 	}
 	for cleaned := false; ; cleaned = true {
-		nc, err := c.dial(ctx)
+		nc, err := c.open(ctx)
 		if err != nil {
 			return s, false, &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
 		}
@@ -85,7 +80,7 @@ func (c *Client) attempt(ctx context.Context, first bool) (s *server, again bool
 			p.CleanStart, p.HasWill = true, false
 		}
 		start := time.Now()
-		if err = check(p); err != nil {
+		if err = c.check(p); err != nil {
 			nc.Close()
 			err = &Error{Op: "connect", Class: ErrNotSent, Err: err}
 		} else {
@@ -187,8 +182,12 @@ func (u unreached) Is(target error) bool { return target == ErrUnreached }
 
 // check refuses a CONNECT that a server may reject: invalid strings
 // (MQTT-3.1.3-4) and, before 5.0, a password without a user name
-// (MQTT-3.1.2-22) or a session without a client ID (MQTT-3.1.3-7).
-func check(p *packet.Connect) error {
+// (MQTT-3.1.2-22) or a session without a client ID (MQTT-3.1.3-7). It also
+// refuses a will that the version cannot carry.
+func (c *Client) check(p *packet.Connect) error {
+	if w := c.opt.Will; w != nil && p.Version < packet.V5 && !c.opt.DropProperties && (len(w.Properties) > 0 || w.Delay > 0) {
+		return fmt.Errorf("the will: %w", ErrNeeds5)
+	}
 	return legal(p, &packet.Connect{}, p.Version)
 }
 
@@ -338,16 +337,18 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 	o := &c.opt
 	p := &packet.Connect{Version: v, CleanStart: !c.continues(v, first), ClientID: []byte(c.agreed.clientID),
 		KeepAlive: uint16(max(o.KeepAlive, 0) / time.Second)}
-	if o.Username != nil {
-		p.HasUsername, p.Username = true, []byte(*o.Username)
-	}
-	if o.Password != nil {
-		p.HasPassword, p.Password = true, o.Password
+	switch t := c.servers.used; {
+	case o.Username != "" || o.Password != nil:
+		p.HasUsername, p.Username = o.Username != "", []byte(o.Username)
+		p.HasPassword, p.Password = o.Password != nil, o.Password
+	case t != nil:
+		p.HasUsername, p.Username = t.HasUsername, []byte(t.Username)
+		p.HasPassword, p.Password = t.HasPassword, []byte(t.Password)
 	}
 	if v >= packet.V5 {
 		p.Properties = append(p.Properties, o.Properties...)
-		if _, has := p.Properties.Uint(packet.SessionExpiryInterval); !has && o.SessionExpiry > 0 {
-			p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, seconds32(o.SessionExpiry))
+		if _, has := p.Properties.Uint(packet.SessionExpiryInterval); !has && o.Session.Expiry > 0 {
+			p.Properties, _ = p.Properties.AppendUint(packet.SessionExpiryInterval, seconds32(o.Session.Expiry))
 		}
 	}
 	if w := o.Will; w != nil {
@@ -367,10 +368,10 @@ func (c *Client) connectPacket(v packet.Version, first bool) *packet.Connect {
 // may have.
 func (c *Client) continues(v packet.Version, first bool) bool {
 	switch o := &c.opt; {
-	case o.Resume && !(first && c.publishesAnew()):
+	case o.Session.Resume && !(first && c.publishesAnew()):
 		return true
 	case v >= packet.V5:
-		return o.NewClientID || !first && o.Properties.UintOr(packet.SessionExpiryInterval, seconds32(o.SessionExpiry)) > 0
+		return o.NewClientID && o.ClientID != "" || !first && o.Properties.UintOr(packet.SessionExpiryInterval, seconds32(o.Session.Expiry)) > 0
 	}
 	return c.keeps(v)
 }
@@ -386,7 +387,7 @@ func (c *Client) publishesAnew() bool { return c.opt.PublishOnly && c.opt.Journa
 // client could discard it (MQTT-3.1.3-8).
 func (c *Client) keeps(v packet.Version) bool {
 	o := &c.opt
-	return v < packet.V5 && c.agreed.clientID != "" && !o.NewClientID && (o.Keep && !o.Resume || o.Resume && c.publishesAnew())
+	return v < packet.V5 && c.agreed.clientID != "" && !o.NewClientID && (o.Session.Keep && !o.Session.Resume || o.Session.Resume && c.publishesAnew())
 }
 
 // cleansFirst reports whether the old session must be discarded by a connection
@@ -423,11 +424,11 @@ func (c *Client) part(ctx context.Context, nc net.Conn) {
 
 // DiscardSession makes the server discard the session of a client that has
 // ended: it connects once more with clean start and disconnects. Before 5.0
-// nothing else ends a session that Options.Keep has kept.
+// nothing else ends a session that Session.Keep has kept.
 func (c *Client) DiscardSession(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.ConnectTimeout)
 	defer cancel()
-	nc, err := c.dial(ctx)
+	nc, err := c.open(ctx)
 	if err != nil {
 		return &Error{Op: "connect", Class: ErrNotSent, Err: unreached{err}}
 	}
@@ -496,6 +497,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 	}) {
 		c.sessionGen, c.agreed.present = c.gen, false
 	}
+	c.lateRepliesLocked()
 	// If the server lost the session, the CONNACK that reported it may have
 	// been lost, and session present now refers to the session begun then.
 	if !c.agreed.present || c.agreed.unanswered > 0 {
@@ -577,7 +579,7 @@ func (c *Client) down(err error) (narrowed, named bool, u *Undeliverable) {
 		x.stop(err)
 	}
 	if unsure > 0 {
-		c.event(Event{Kind: EventUnwritten, Count: int(unsure), Err: err})
+		c.event(Event{Kind: EventMayBeLost, Count: int(unsure), Err: err})
 	}
 	if hint != nil {
 		c.event(Event{Kind: EventSuspected, Err: hint})
@@ -609,6 +611,10 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 	if c.opt.Reconnect == nil || errors.Is(err, ErrJournal) { // a new connection does not repair a disk
 		c.end(err)
 		return false
+	}
+	if c.opt.FollowReferences && c.servers.refer(err, c.servers.used) {
+		c.event(Event{Kind: EventReferred, Err: err})
+		err = &Error{Op: "connection", Class: ErrInDoubt, Err: errReferred}
 	}
 	kind := EventDown
 	attempt := 0
@@ -646,6 +652,7 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 			c.end(ErrClosed)
 			return false
 		}
+		c.renewPassword(c.ctx)
 		if err = c.establish(c.ctx, false); err == nil {
 			c.mu.Lock()
 			c.stats.Reconnects++
@@ -670,9 +677,16 @@ func (c *Client) end(err error) {
 	if c.ended == nil {
 		c.ended = err
 	}
+	class := ErrInDoubt
+	if c.opt.Journal != nil {
+		class = ErrKept
+	}
+	var events []Event
 	c.sess.Tags(func(tag uint64) {
 		if tag&syncTag != 0 {
 			c.waiters.answer(uint32(tag), &Error{Op: "publish", Class: ErrInDoubt, Err: c.ended})
+		} else if c.opt.OnOutcome != nil {
+			events = append(events, Event{Kind: eventOutcome, Tag: tag, Err: &Error{Op: "publish", Class: class, Err: c.ended}})
 		}
 	})
 	c.endAsksLocked()
@@ -687,6 +701,9 @@ func (c *Client) end(err error) {
 		c.doubt.timer.Stop()
 	}
 	c.mu.Unlock()
+	for _, e := range events {
+		c.event(e)
+	}
 	c.stop(err)
 	c.out.wake(true)
 }

@@ -41,7 +41,7 @@ func TestAConnectionNeedsNoDeadlines(t *testing.T) {
 			}
 			_, _ = nc.Read(b) // DISCONNECT
 		}()
-		c, err := Connect(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		c, err := connectOver(t.Context(), func(ctx context.Context) (net.Conn, error) {
 			nc, err := m.Dial(ctx)
 			return bareConn{nc}, err
 		}, &Options{Version: packet.V5, KeepAlive: time.Hour})
@@ -65,7 +65,7 @@ func TestASilentServerIsBoundedWithoutDeadlines(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		_, err := Connect(ctx, func(ctx context.Context) (net.Conn, error) {
+		_, err := connectOver(ctx, func(ctx context.Context) (net.Conn, error) {
 			nc, err := m.Dial(ctx)
 			return bareConn{nc}, err
 		}, &Options{Version: packet.V5})

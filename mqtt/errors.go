@@ -28,10 +28,16 @@ var (
 	ErrBacklog    = errors.New("received messages pile up while a call waits for its acknowledgement")
 	ErrJournal    = errors.New("the journal cannot be written")
 	ErrUnreceived = errors.New("a publish-only client does not receive")
-	ErrReceiving  = errors.New("a loop over Messages is already receiving")
+	ErrReceiving  = errors.New("a loop over Messages, or Serve, is already receiving")
 	ErrNoAnswer   = session.ErrNoAnswer
 	ErrNoQoS2     = session.ErrNoQoS2
 	ErrNoConnack  = errors.New("no CONNACK within the timeout")
+	// ErrNoResponseTopic refuses a request on a connection before 5.0 that has
+	// no ResponseTopic, and a reply to a message that has none.
+	ErrNoResponseTopic = errors.New("there is no response topic")
+	// ErrNeeds5 refuses what the version of the connection cannot carry; see
+	// Options.DropProperties.
+	ErrNeeds5 = errors.New("needs MQTT 5.0, and the connection uses an older version")
 	// ErrInherited refuses messages at QoS 2; see Options.Resume.
 	ErrInherited = errors.New("QoS 2 needs a new session or a journal: this session has packet identifiers that an earlier program used")
 	// ErrAuthentication is matched by every error of an Authenticator.
@@ -41,6 +47,10 @@ var (
 	// authenticating again may help.
 	ErrExpired = errors.New("the authentication may have expired")
 )
+
+// errReferred marks the error of a connection whose server has referred to
+// others, which are tried next.
+var errReferred = errors.New("another server is tried")
 
 // Error is the type of the errors that the methods of Client return.
 type Error struct {
@@ -159,8 +169,11 @@ func Unsupported(err error) bool {
 // of the peer was. An expired authentication is not permanent, nor is a refused
 // message or subscription.
 func Permanent(err error) bool {
-	if errors.Is(err, ErrExpired) || errors.Is(err, errAtPacket) {
+	if errors.Is(err, ErrExpired) || errors.Is(err, errAtPacket) || errors.Is(err, errReferred) {
 		return false
+	}
+	if errors.Is(err, ErrNeeds5) {
+		return true
 	}
 	var silent unanswered
 	if errors.As(err, &silent) {

@@ -58,7 +58,7 @@ func TestAPeerThatIsNotAServerIsRecognizedByItsFirstBytes(t *testing.T) {
 					}
 					_, _ = nc.Read(make([]byte, 1)) // the client closes
 				}()
-				_, err := Connect(t.Context(), p.dial, &Options{Version: v, ClientID: "a"})
+				_, err := connectOver(t.Context(), p.dial, &Options{Version: v, ClientID: "a"})
 				var e *transport.Error
 				if !errors.As(err, &e) || !errors.Is(err, transport.NotMQTT) || !errors.Is(err, ErrNotSent) || !strings.Contains(e.Error(), says) {
 					t.Errorf("version %v, a peer that begins with %q and %s: got %v, want %q", v, greeting, end, err, says)
@@ -84,7 +84,7 @@ func TestAPacketBeforeConnackIsAServersMistake(t *testing.T) {
 			_, _ = nc.Write(unhex(t, hex))
 			_, _ = nc.Read(make([]byte, 100))
 		}()
-		_, err := Connect(t.Context(), p.dial, &Options{Version: packet.V311, ClientID: "a"})
+		_, err := connectOver(t.Context(), p.dial, &Options{Version: packet.V311, ClientID: "a"})
 		if bad, ok := errors.AsType[*packet.Error](err); !ok || bad.Rule != "MQTT-3.2.0-1" {
 			t.Errorf("%s: got %v", hex, err)
 		}

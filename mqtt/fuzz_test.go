@@ -41,7 +41,7 @@ func FuzzServer(f *testing.F) {
 func fuzzServer(t *testing.T, kind byte, in []byte) {
 	v := []packet.Version{packet.V5, packet.V311}[kind&1]
 	conns := make(chan net.Conn)
-	o := Options{Version: v, ClientID: "a", Resume: kind&2 != 0, KeepAlive: 10 * time.Second, MaxPacket: 1 << 12, ReceiveMaximum: 3, TopicAliasMaximum: 2,
+	o := Options{Version: v, ClientID: "a", Session: Session{Resume: kind&2 != 0}, KeepAlive: 10 * time.Second, MaxPacket: 1 << 12, ReceiveMaximum: 3, TopicAliasMaximum: 2,
 		ConnectTimeout: 5 * time.Second}
 	if kind&4 == 0 {
 		o.Reconnect = Backoff(time.Second, 10*time.Second)
@@ -61,7 +61,7 @@ func fuzzServer(t *testing.T, kind byte, in []byte) {
 	go func() {
 		defer close(done)
 		defer cancel()
-		c, err := Connect(ctx, dial, &o)
+		c, err := connectOver(ctx, dial, &o)
 		if err != nil {
 			return
 		}

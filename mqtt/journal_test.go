@@ -48,7 +48,7 @@ func TestAJournalCarriesMessagesToTheNextProgram(t *testing.T) {
 	var journal journal.Memory
 	// CONNECT of 15 bytes, and PUBLISH of 9 to 11 bytes each.
 	addr, seen := mute(t, 15+10+10+12)
-	first, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Journal: &journal})
+	first, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Journal: &journal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestAJournalCarriesMessagesToTheNextProgram(t *testing.T) {
 	}
 
 	_, addr = brokertest.Start(t)
-	sub, err := mqtt.Dial(t.Context(), "mqtt://"+addr, nil)
+	sub, err := mqtt.Connect(t.Context(), "mqtt://"+addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestAJournalCarriesMessagesToTheNextProgram(t *testing.T) {
 	if _, err := sub.Subscribe(t.Context(), mqtt.Subscription{Filter: "t", QoS: 2}); err != nil {
 		t.Fatal(err)
 	}
-	second, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Resume: true, Journal: &journal})
+	second, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Session: mqtt.Session{Resume: true}, Journal: &journal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func (*broken) Sync() error { return errors.New("no space left on device") }
 func TestNothingIsWrittenThatTheJournalCouldNotKeep(t *testing.T) {
 	t.Parallel()
 	b, addr := brokertest.Start(t)
-	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{Journal: &broken{}})
+	c, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{Journal: &broken{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestAJournalOfAnotherVersionIsRefused(t *testing.T) {
 	var j journal.Memory
 	j.Append(journal.Record{Kind: journal.Sent, PacketID: 1, Version: packet.V5, Packet: []byte{0x32, 6, 0, 1, 't', 0, 1, 0}})
 	_, addr := brokertest.Start(t)
-	_, err := mqtt.Dial(t.Context(), "mqtt://"+addr, &mqtt.Options{Version: packet.V311, Journal: &j})
+	_, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{Version: packet.V311, Journal: &j})
 	if !errors.Is(err, mqtt.ErrKept) || j.Len() != 1 {
 		t.Errorf("%v, %d messages", err, j.Len())
 	}

@@ -24,7 +24,7 @@ const (
 // session.
 func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 	t.Run("5.0", func(t *testing.T) {
-		inBubble(t, Options{Version: packet.V5, Resume: true, SessionExpiry: time.Hour, PublishOnly: true, Reconnect: atOnce}, func(b *bubble) {
+		inBubble(t, Options{Version: packet.V5, Session: Session{Resume: true, Expiry: time.Hour}, PublishOnly: true, Reconnect: atOnce}, func(b *bubble) {
 			p := b.accept(connect5x)
 			p.send(connack5)
 			c := b.connected()
@@ -40,7 +40,7 @@ func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 	})
 	for v, connects := range map[packet.Version][2]string{packet.V311: {connect4, connect4c}, packet.V31: {connect31, connect31c}} {
 		t.Run(v.String(), func(t *testing.T) {
-			inBubble(t, Options{Version: v, Resume: true, PublishOnly: true, Reconnect: atOnce}, func(b *bubble) {
+			inBubble(t, Options{Version: v, Session: Session{Resume: true}, PublishOnly: true, Reconnect: atOnce}, func(b *bubble) {
 				p := b.accept(connects[0])
 				p.send(connack4)
 				p.expect(disconn)
@@ -64,7 +64,7 @@ func TestAPublisherWithoutAJournalBeginsANewSession(t *testing.T) {
 		})
 	}
 	t.Run("but one with a journal goes on", func(t *testing.T) {
-		inBubble(t, Options{Version: packet.V311, Resume: true, PublishOnly: true, Journal: &journal.Memory{}}, func(b *bubble) {
+		inBubble(t, Options{Version: packet.V311, Session: Session{Resume: true}, PublishOnly: true, Journal: &journal.Memory{}}, func(b *bubble) {
 			p := b.accept(connect4c)
 			p.send(resumed4)
 			c := b.connected()
@@ -94,7 +94,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 		{packet.V311, connect4c, resumed4, connack4, "", "32 05 0001 74 0001", 0, connect4c, "34 05 0001 74 0002"},
 	} {
 		t.Run(row.version.String(), func(t *testing.T) {
-			inBubble(t, Options{Version: row.version, Resume: true, SessionExpiry: row.expiry, Reconnect: atOnce}, func(b *bubble) {
+			inBubble(t, Options{Version: row.version, Session: Session{Resume: true, Expiry: row.expiry}, Reconnect: atOnce}, func(b *bubble) {
 				p := b.accept(row.connect)
 				p.send(row.yes)
 				c := b.connected()
@@ -133,7 +133,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 		})
 	}
 	t.Run("3.1, which has no session present", func(t *testing.T) {
-		inBubble(t, Options{Version: packet.V31, Resume: true}, func(b *bubble) {
+		inBubble(t, Options{Version: packet.V31, Session: Session{Resume: true}}, func(b *bubble) {
 			b.accept(connect31c).send(connack4)
 			c := b.connected()
 			if err := c.Send(b.t.Context(), &Message{Topic: "t", QoS: 2}, 1); !errors.Is(err, ErrInherited) {
@@ -142,7 +142,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 		})
 	})
 	t.Run("but a new one does", func(t *testing.T) {
-		inBubble(t, Options{Version: packet.V311, Resume: true}, func(b *bubble) {
+		inBubble(t, Options{Version: packet.V311, Session: Session{Resume: true}}, func(b *bubble) {
 			p := b.accept(connect4c)
 			p.send(connack4)
 			c := b.connected()
@@ -159,7 +159,7 @@ func TestASessionOfAnEarlierProgramTakesNoQoS2(t *testing.T) {
 func TestAKeptSessionBefore5BeginsAndEndsClean(t *testing.T) {
 	for v, connects := range map[packet.Version][2]string{packet.V311: {connect4, connect4c}, packet.V31: {connect31, connect31c}} {
 		t.Run(v.String(), func(t *testing.T) {
-			inBubble(t, Options{Version: v, Keep: true, Reconnect: atOnce}, func(b *bubble) {
+			inBubble(t, Options{Version: v, Session: Session{Keep: true}, Reconnect: atOnce}, func(b *bubble) {
 				p := b.accept(connects[0])
 				p.send(connack4)
 				p.expect(disconn)
@@ -201,7 +201,7 @@ func TestAKeptSessionBefore5BeginsAndEndsClean(t *testing.T) {
 }
 
 func TestTheCleanConnectionHasNoWill(t *testing.T) {
-	inBubble(t, Options{Version: packet.V311, Keep: true, Will: &Will{Message: Message{Topic: "w"}}}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Keep: true}, Will: &Will{Message: Message{Topic: "w"}}}, func(b *bubble) {
 		p := b.accept(connect4)
 		p.send(connack4)
 		p.expect(disconn)
@@ -214,7 +214,7 @@ func TestTheCleanConnectionHasNoWill(t *testing.T) {
 // Without a client ID, or with a generated one, no later client could end the
 // session.
 func TestNoSessionIsKeptBefore5UnderANameThatWasMadeUp(t *testing.T) {
-	inBubble(t, Options{Version: packet.V311, Keep: true, NewClientID: true, Reconnect: atOnce}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Keep: true}, NewClientID: true, Reconnect: atOnce}, func(b *bubble) {
 		for range 2 {
 			p := b.accept(connect4)
 			p.send(connack4)
@@ -223,7 +223,7 @@ func TestNoSessionIsKeptBefore5UnderANameThatWasMadeUp(t *testing.T) {
 			p.reset()
 		}
 	})
-	inBubble(t, Options{Version: packet.V5, Keep: true}, func(b *bubble) { // no effect in 5.0
+	inBubble(t, Options{Version: packet.V5, Session: Session{Keep: true}}, func(b *bubble) { // no effect in 5.0
 		b.accept(connect5).send(connack5)
 		b.connected()
 	})
@@ -231,7 +231,7 @@ func TestNoSessionIsKeptBefore5UnderANameThatWasMadeUp(t *testing.T) {
 
 // After a fallback the version in use decides.
 func TestAFallbackKeepsTheSessionAsTheVersionCan(t *testing.T) {
-	inBubble(t, Options{Keep: true, SessionExpiry: time.Hour, Reconnect: atOnce}, func(b *bubble) {
+	inBubble(t, Options{Session: Session{Keep: true, Expiry: time.Hour}, Reconnect: atOnce}, func(b *bubble) {
 		b.accept(connect5x).send("20 02 00 01")
 		p := b.accept(connect4)
 		p.send(connack4)
@@ -248,7 +248,7 @@ func TestAFallbackKeepsTheSessionAsTheVersionCan(t *testing.T) {
 // Some servers keep the session of a clean connection after its end, against
 // MQTT-3.1.2-6. It is empty, and as good as a new one.
 func TestTheSessionOfACleanConnectionIsANewOne(t *testing.T) {
-	inBubble(t, Options{Version: packet.V311, Keep: true}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Keep: true}}, func(b *bubble) {
 		p := b.accept(connect4)
 		p.send(connack4)
 		p.expect(disconn)
@@ -263,7 +263,7 @@ func TestTheSessionOfACleanConnectionIsANewOne(t *testing.T) {
 		p.expect("34 06 0001 74 0001 78")
 	})
 	// The connection that cleans the session may be refused.
-	inBubble(t, Options{Version: packet.V311, Keep: true}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Keep: true}}, func(b *bubble) {
 		b.accept(connect4).send("20 02 00 05")
 		if <-b.done; !errors.Is(b.err, packet.NotAuthorized) {
 			t.Errorf("got %v, want the refusal", b.err)
@@ -272,7 +272,7 @@ func TestTheSessionOfACleanConnectionIsANewOne(t *testing.T) {
 }
 
 func TestASessionThatCannotBeDiscardedIsAnError(t *testing.T) {
-	inBubble(t, Options{Version: packet.V311, Keep: true}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Keep: true}}, func(b *bubble) {
 		p := b.accept(connect4)
 		p.send(connack4)
 		p.expect(disconn)

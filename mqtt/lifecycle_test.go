@@ -127,7 +127,7 @@ func TestAPingIsAnsweredByItsOwnPingrespOnly(t *testing.T) {
 			ps := newPipes()
 			clients := make(chan *Client, 1)
 			go func() {
-				c, err := Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Second})
+				c, err := connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: time.Second})
 				if err != nil {
 					t.Error(err)
 				}
@@ -239,7 +239,7 @@ func TestTheWriterRestsWhileTheEndWaitsForADial(t *testing.T) {
 		}
 		clients := make(chan *Client, 1)
 		go func() {
-			c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
+			c, err := connectOver(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
 			if err != nil {
 				t.Error(err)
 			}
@@ -330,7 +330,7 @@ func TestRequestsThatWereNeverSentSaySo(t *testing.T) {
 // its client.
 func TestCloseKeepsNothingWithoutAJournal(t *testing.T) {
 	t.Parallel()
-	c, p, _ := connected(t, Options{Version: packet.V311, SessionExpiry: time.Hour}, connect4, connack4)
+	c, p, _ := connected(t, Options{Version: packet.V311, Session: Session{Expiry: time.Hour}}, connect4, connack4)
 	if err := c.Send(t.Context(), &Message{Topic: "t", QoS: 1}, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func TestSubscriptionsThatCannotBeRenewedAreReported(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
 	c, p, accept := connected(t, Options{Version: packet.V5, Reconnect: atOnce, OnEvent: func(e Event) {
-		if e.Kind == EventSubscribed {
+		if e.Kind == EventRenewalRefused {
 			events <- e
 		}
 	}}, connect5, connack5)
@@ -429,7 +429,7 @@ func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 			}()
 			return a, nil
 		}
-		c, err := Connect(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive,
+		c, err := connectOver(t.Context(), dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: NoKeepAlive,
 			Reconnect: func(int, error) (time.Duration, bool) { return 0, dials.Load() < 2 }})
 		if err != nil {
 			t.Fatal(err)
@@ -445,7 +445,7 @@ func TestASubscriptionIsRenewedHoweverSoonTheLossComes(t *testing.T) {
 // A reason that is about the server does not blame a message.
 func TestAServerThatShutsDownBlamesNoMessage(t *testing.T) {
 	t.Parallel()
-	c, p, accept := connected(t, Options{Version: packet.V5, Resume: true, Reconnect: atOnce}, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
+	c, p, accept := connected(t, Options{Version: packet.V5, Session: Session{Resume: true}, Reconnect: atOnce}, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5)
 	errs := make(chan error, 1)
 	go func() { errs <- c.Publish(t.Context(), &Message{Topic: "t", QoS: 1}) }()
 	p.expect("32 06 0001 74 0001 00")
@@ -469,7 +469,7 @@ func TestAServerThatShutsDownBlamesNoMessage(t *testing.T) {
 func TestAServerThatTakesNoMoreAtOnceGetsLess(t *testing.T) {
 	t.Parallel()
 	events := make(chan Event, 10)
-	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, OnEvent: func(e Event) {
+	c, p, accept := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce, OnEvent: func(e Event) {
 		if e.Kind == EventNarrowed {
 			events <- e
 		}
@@ -533,7 +533,7 @@ func (*fullDisk) Sync() error { return errors.New("no space left on device") }
 // Reconnecting does not repair a full disk: the client ends with that error.
 func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 	t.Parallel()
-	c, p, _ := connected(t, Options{Version: packet.V311, Resume: true, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
+	c, p, _ := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
 	err := c.Publish(t.Context(), &Message{Topic: "t", QoS: 1})
 	<-c.Done()
 	if !errors.Is(c.Err(), ErrJournal) || !errors.Is(err, ErrJournal) {
@@ -546,7 +546,7 @@ func TestAJournalThatFailsEndsTheClient(t *testing.T) {
 // which it came is closed (MQTT-4.8.0-2).
 func TestAnArrivalThatCannotBeKeptEndsTheConnection(t *testing.T) {
 	t.Parallel()
-	c, p, _ := connected(t, Options{Version: packet.V311, Resume: true, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
+	c, p, _ := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Journal: &fullDisk{}, Reconnect: atOnce}, connect4c, connack4)
 	p.send("34 05 0001 74 0007 (PUBLISH, QoS 2)")
 	b, err := c.Receive(t.Context())
 	if err != nil {

@@ -240,7 +240,7 @@ func linkModel(t *testing.T, seed uint64) {
 			served.Go(func() { s.serve(nc) })
 		}
 	})
-	opt := &Options{Version: v, ClientID: "a", Resume: true, SessionExpiry: time.Hour, KeepAlive: 5 * time.Second, ReceiveMaximum: uint16(1 + seed%5),
+	opt := &Options{Version: v, ClientID: "a", Session: Session{Resume: true, Expiry: time.Hour}, KeepAlive: 5 * time.Second, ReceiveMaximum: uint16(1 + seed%5),
 		MaxInflight: 10, Reconnect: func(int, error) (time.Duration, bool) { return s.pause(100 * time.Millisecond), true },
 		OnEvent: func(e Event) {
 			if e.Kind == EventRefused {
@@ -249,7 +249,7 @@ func linkModel(t *testing.T, seed uint64) {
 		}}
 	var c *Client
 	for err := errors.New("not yet"); err != nil; {
-		c, err = Connect(t.Context(), s.net.Dial, opt)
+		c, err = connectOver(t.Context(), s.net.Dial, opt)
 	}
 
 	var mu sync.Mutex

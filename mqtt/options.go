@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -9,59 +11,105 @@ import (
 
 	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
-// DialFunc opens the byte stream of a connection. It is called again for each
-// reconnect. The stream need not support deadlines: to interrupt it, the client
-// closes it.
-type DialFunc func(ctx context.Context) (net.Conn, error)
+// Session says which session of the server a client uses. The zero value begins
+// a new one, which ends with the connection.
+type Session struct {
+	// Resume continues the session that the server may have for
+	// Options.ClientID (clean start 0; before 5.0, clean session 0). Otherwise
+	// the server discards it.
+	//
+	// Only a Journal knows which packet identifiers an earlier program used in
+	// that session, and the server takes a new message at QoS 2 with one of
+	// those for the old message. So without a Journal such a session refuses
+	// messages at QoS 2 with ErrInherited, and a client that is PublishOnly
+	// begins a new session.
+	Resume bool
+	// Expiry is how long the server keeps the session after the connection
+	// ends, in whole seconds; Forever means that it never expires. Versions
+	// before 5.0 know no expiry: they keep a session that is resumed, until
+	// Client.DiscardSession or another client with the same ClientID begins a
+	// new one.
+	Expiry time.Duration
+	// Keep makes versions before 5.0 keep also a session that begins with this
+	// client across its connections. An extra connection comes first and
+	// discards what the server may hold for ClientID. The session stays when the
+	// client ends. Without a ClientID, or with NewClientID, nothing is kept
+	// before 5.0.
+	Keep bool
+}
+
+// Forever is a Session.Expiry that never ends.
+const Forever time.Duration = (1<<32 - 1) * time.Second
 
 // Options configures a client. The zero value connects with MQTT 5.0, falls
 // back to 3.1.1, starts clean with a client ID that the server assigns, and
 // does not reconnect.
 type Options struct {
+	// Servers are the URLs of further servers, which are tried in order where
+	// one is not reached or refuses a connection for a reason that may pass. A
+	// client that reconnects begins with the one that answered last. Targets
+	// are the same for addresses that are parsed already, or that a URL cannot
+	// express, such as SRV records.
+	Servers []string
+	Targets []*transport.Target
+	// TLS is the configuration for mqtts and wss URLs, with certificates in
+	// memory. If nil, servers are verified against the system's authorities. An
+	// empty ServerName means the host of the URL.
+	TLS *tls.Config
+	// Dial, if not nil, opens the byte stream to a server, at the first
+	// connection and each later one. The method of a transport.Dialer fits: it
+	// connects through proxies, from a local address, with WebSocket headers or
+	// with certificates in files. The stream need not support deadlines: to
+	// interrupt it, the client closes it.
+	Dial func(ctx context.Context, server *transport.Target) (net.Conn, error)
+	// FollowReferences makes the client connect to the servers that a server
+	// names when it refuses or closes a connection with "use another server" or
+	// "server moved" (section 4.11). Such a reference never leads from TLS to an
+	// open connection. With a server it does not know, the client shares its
+	// credentials.
+	FollowReferences bool
+
 	// Version is the protocol version. 0 tries 5.0, and 3.1.1 if the server
 	// refuses 5.0 or ends two connections in a row right after CONNECT.
 	// EventFallback reports the fallback, which holds for the server's address:
 	// a reconnect tries 5.0 again, unless the server refused it explicitly or a
 	// message is in flight.
 	Version  packet.Version
-	ClientID string
-	// Resume continues the session that the server may have for ClientID (clean
-	// start 0; before 5.0, clean session 0). Only a Journal knows which packet
-	// identifiers an earlier program used in it, and the server takes a new
-	// message at QoS 2 with one of those for the old message. So without a
-	// Journal such a session refuses messages at QoS 2 with ErrInherited, and a
-	// client that is PublishOnly begins a new session.
-	Resume bool
-	// Keep makes versions before 5.0, which have no SessionExpiry, keep a
-	// session that begins with this client across its connections. An extra
-	// connection comes first and discards what the server may hold for
-	// ClientID. The session stays when the client ends; see DiscardSession.
-	// Without a ClientID, or with NewClientID, nothing is kept before 5.0.
-	Keep bool
+	ClientID string // if empty, the server assigns one
 	// NewClientID declares that ClientID was never used before: there is no
 	// session to clean, and in 5.0 the client does not ask for a clean start.
 	// Some servers keep only sessions that began this way over their own
-	// restart.
+	// restart. With an empty ClientID it allows a Session.Expiry: the session
+	// then serves this client alone, because no later one knows the identifier.
 	NewClientID bool
-	// SessionExpiry is how long the server keeps the session after the
-	// connection ends, in whole seconds. More than 4294967294 s means that it
-	// never expires. MQTT 5.0 only.
-	SessionExpiry time.Duration
+	// Session is the session to use. To keep one, the client needs a ClientID.
+	Session Session
+
 	// KeepAlive is the longest silence before a PINGREQ, in whole seconds up to
 	// 65,535; the default is 60 s. NoKeepAlive sends none; then a server that
 	// vanished is noticed only when a write stalls.
 	KeepAlive time.Duration
-	Username  *string
-	Password  []byte // nil for none
-	// NewPassword, if not nil, is called before each attempt to restore a lost
-	// connection and returns the password to use from then on, for passwords
-	// that expire. If it returns an error, the previous password is used. ctx
-	// ends with the client.
+	// Username and Password are the credentials for all servers. If both are
+	// absent, those of each server's URL are used. Versions before 5.0 have
+	// no password without a user name (MQTT-3.1.2-22).
+	Username string
+	Password []byte // nil for none
+	// NewPassword, if not nil, is called before each attempt to connect but the
+	// first and returns the password to use from then on, for passwords that
+	// expire. If it returns an error, the previous password is used. ctx ends
+	// with the client, or with Connect.
 	NewPassword func(ctx context.Context) ([]byte, error)
 	Will        *Will
 	Properties  packet.Properties // additional CONNECT properties
+	// UnsubscribeProperties are the user properties of every UNSUBSCRIBE.
+	UnsubscribeProperties packet.Properties
+	// DropProperties sends messages, the will and subscriptions without what
+	// only MQTT 5.0 can carry, if the connection uses an older version. By
+	// default they are refused with ErrNeeds5.
+	DropProperties bool
 
 	// MaxInflight limits the unacknowledged messages at QoS 1 and 2; the
 	// default is 1024. The server's Receive Maximum limits them as well.
@@ -84,6 +132,11 @@ type Options struct {
 	// ConnectTimeout limits one attempt, from dial to CONNACK; the default is
 	// 30 s.
 	ConnectTimeout time.Duration
+	// RetryFirst, if not nil, is called when an attempt to make the first
+	// connection has failed, as Reconnect is later: Connect then waits and tries
+	// again, as long as its context allows. To wait for a server that has not
+	// started yet, give both the same policy.
+	RetryFirst func(attempt int, err error) (wait time.Duration, ok bool)
 	// Reconnect, if not nil, is called after a lost connection or a failed
 	// attempt and returns how long to wait before the next one. attempt counts
 	// from 1 and restarts when a connection has lasted 30 s. The client gives
@@ -114,6 +167,14 @@ type Options struct {
 	// subscription ends the client.
 	Undeliverable func(*Undeliverable) Disposition
 
+	// OnOutcome, if not nil, is called once for each message at QoS 1 and 2 that
+	// Send has accepted, with its tag, when its outcome is known: nil when the
+	// server has acknowledged it, otherwise an *Error. When the client ends, the
+	// rest follows with ErrInDoubt, or with ErrKept if a Journal has them.
+	// A Journal restores the tags of an earlier program with its messages; a
+	// message of Publish has the tag 0 then. It is called like OnEvent.
+	OnOutcome func(tag uint64, err error)
+
 	// OnEvent is called with changes of the connection and with refused
 	// messages. It runs in the client's goroutine without locks: it must return
 	// quickly and must not wait for this client.
@@ -143,10 +204,8 @@ func (o *Options) defaults() {
 	}
 }
 
-// check refuses values that MQTT cannot express, such as durations given in the
-// wrong unit: KeepAlive: 30 is 30 ns.
+// check refuses values that MQTT cannot express, and encodes the will.
 func (o *Options) check() error {
-	const never = math.MaxUint32 * time.Second
 	keepAlive := o.KeepAlive
 	if keepAlive == NoKeepAlive {
 		keepAlive = 0
@@ -157,17 +216,32 @@ func (o *Options) check() error {
 		most  time.Duration
 	}{
 		{"KeepAlive", keepAlive, math.MaxUint16 * time.Second},
-		{"SessionExpiry", o.SessionExpiry, math.MaxInt64},
-		{"Will.Delay", o.willDelay(), never},
+		{"Session.Expiry", o.Session.Expiry, math.MaxInt64},
+		{"Will.Delay", o.willDelay(), Forever},
 	} {
-		switch {
-		case d.value < 0:
-			return fmt.Errorf("%s of %v is negative", d.name, d.value)
-		case d.value > d.most:
-			return fmt.Errorf("%s of %v exceeds %v", d.name, d.value, d.most)
-		case d.value%time.Second != 0 && d.value < never:
-			return fmt.Errorf("%s of %v is not in whole seconds", d.name, d.value)
+		if err := wholeSeconds(d.name, d.value, d.most); err != nil {
+			return err
 		}
+	}
+	if o.Will != nil {
+		p, err := o.Will.encoded()
+		if err == nil {
+			_, err = packet.ParseProperties(p, packet.WillProperties)
+		}
+		if err != nil {
+			return fmt.Errorf("Will: %w", err)
+		}
+		o.Will = &Will{Message: o.Will.Message, Delay: o.Will.Delay}
+		o.Will.Properties = p
+	}
+	switch {
+	case o.Session.Resume && o.ClientID == "":
+		return errors.New("Session.Resume needs a ClientID: the session of an unknown client cannot be resumed")
+	case o.Session.Expiry > 0 && o.ClientID == "" && !o.NewClientID:
+		return errors.New("Session.Expiry needs a ClientID: no client could find the session again")
+	}
+	if _, err := packet.ParseProperties(o.UnsubscribeProperties, packet.UNSUBSCRIBE); err != nil {
+		return fmt.Errorf("UnsubscribeProperties: %w", err)
 	}
 	for _, n := range [...]struct {
 		name  string
@@ -214,35 +288,6 @@ type Will struct {
 	Delay time.Duration // in whole seconds; MQTT 5.0
 }
 
-// EventKind is the kind of an Event.
-type EventKind uint8
-
-// The kinds of events.
-const (
-	EventUp            EventKind = iota + 1 // a connection was accepted after a loss
-	EventDown                               // the connection was lost: Err, and Wait until the next attempt
-	EventRetry                              // an attempt failed: Err, and Wait until the next
-	EventRefused                            // a message given to Send was refused: Tag, Err
-	EventUnwritten                          // QoS 0 messages may be lost with a connection: Count
-	EventSubscribed                         // a renewed subscription was refused: Err
-	EventNarrowed                           // the window is now Count: the server does not seem to take more
-	EventFallback                           // the server does not support 5.0, as Err shows; the connection uses 3.1.1
-	EventReused                             // Count new QoS 2 messages used unreleased identifiers: the server lost its session
-	EventSuspected                          // several connections ended at the same packet, named in Err
-	EventUndeliverable                      // a packet ends every connection: Tag, Err (an *Undeliverable), Dropped
-)
-
-// Event is a change that no call reports.
-type Event struct {
-	Kind           EventKind
-	Err            error
-	Wait           time.Duration
-	Tag            uint64
-	Count          int  // of EventUnwritten and EventReused; of EventUp: the messages in flight
-	SessionPresent bool // of EventUp
-	Dropped        bool // of EventUndeliverable: the packet is not sent again
-}
-
 // Stats counts what a client has done.
 type Stats struct {
 	Sent       uint64 // messages accepted for sending, at any QoS
@@ -253,5 +298,6 @@ type Stats struct {
 	Received   uint64 // messages read from the connection
 	Reused     uint64 // received QoS 2 messages that reused a packet identifier before its release
 	Unread     uint64 // messages that a publish-only client did not take
+	Late       uint64 // replies to requests that no call waits for any more
 	Reconnects uint64
 }

@@ -16,7 +16,6 @@ import (
 // zero.
 func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 	t.Parallel()
-	const never = math.MaxUint32 * time.Second
 	delay := func(d time.Duration) *Will { return &Will{Message: Message{Topic: "w"}, Delay: d} }
 	for _, row := range []struct {
 		it   string
@@ -32,15 +31,21 @@ func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 		{"a keep alive of 65535 s", Options{KeepAlive: 65535 * time.Second}, ""},
 		{"a keep alive of 1 s", Options{KeepAlive: time.Second}, ""},
 		{"no keep alive", Options{KeepAlive: NoKeepAlive}, ""},
-		{"a session expiry of 60 ns", Options{SessionExpiry: 60}, "SessionExpiry of 60ns is not in whole seconds"},
-		{"a session expiry of -1 s", Options{SessionExpiry: -time.Second}, "SessionExpiry of -1s is negative"},
-		{"a session expiry for ever", Options{SessionExpiry: math.MaxInt64}, ""},
-		{"a session expiry of the most", Options{SessionExpiry: never}, ""},
-		{"a session expiry just below", Options{SessionExpiry: never - 1}, "whole seconds"},
+		{"a session expiry of 60 ns", Options{ClientID: "a", Session: Session{Expiry: 60}}, "Session.Expiry of 60ns is not in whole seconds"},
+		{"a session expiry of -1 s", Options{ClientID: "a", Session: Session{Expiry: -time.Second}}, "Session.Expiry of -1s is negative"},
+		{"a session expiry for ever", Options{ClientID: "a", Session: Session{Expiry: math.MaxInt64}}, ""},
+		{"a session expiry of the most", Options{ClientID: "a", Session: Session{Expiry: Forever}}, ""},
+		{"a session expiry just below", Options{ClientID: "a", Session: Session{Expiry: Forever - 1}}, "whole seconds"},
+		{"a session to resume and no client identifier", Options{Session: Session{Resume: true}}, "needs a ClientID"},
+		{"a session to keep and no client identifier", Options{Session: Session{Expiry: time.Hour}}, "needs a ClientID"},
+		{"a session to keep for this client alone", Options{NewClientID: true, Session: Session{Expiry: time.Hour}}, ""},
+		{"a will that expires after 5 ns", Options{Will: &Will{Message: Message{Topic: "w", Expiry: 5}}}, "Will: Expiry of 5ns is not in whole seconds"},
+		{"a will with a subscription identifier", Options{Will: &Will{Message: Message{Topic: "w", Properties: packet.Properties{11, 1}}}}, "Will: "},
+		{"a property of another packet than UNSUBSCRIBE", Options{UnsubscribeProperties: packet.Properties{1, 1}}, "payload-format-indicator"},
 		{"a will delay of 5 ns", Options{Will: delay(5)}, "Will.Delay of 5ns is not in whole seconds"},
 		{"a will delay of -1 s", Options{Will: delay(-time.Second)}, "Will.Delay of -1s is negative"},
-		{"a will delay of the most", Options{Will: delay(never)}, ""},
-		{"a will delay above", Options{Will: delay(never + time.Second)}, "Will.Delay of 1193046h28m16s exceeds 1193046h28m15s"},
+		{"a will delay of the most", Options{Will: delay(Forever)}, ""},
+		{"a will delay above", Options{Will: delay(Forever + time.Second)}, "Will.Delay of 1193046h28m16s exceeds 1193046h28m15s"},
 		{"a window of -1", Options{MaxInflight: -1}, "MaxInflight is negative"},
 		{"an older window of -1", Options{OldInflight: -1}, "OldInflight is negative"},
 		{"-1 bytes held", Options{MaxHeld: -1}, "MaxHeld is negative"},
@@ -49,7 +54,7 @@ func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 		{"a timeout of half a second", Options{ConnectTimeout: 500 * time.Millisecond}, ""},
 	} {
 		dialled := errors.New("dialled")
-		_, err := Connect(t.Context(), func(context.Context) (net.Conn, error) { return nil, dialled }, &row.opt)
+		_, err := connectOver(t.Context(), func(context.Context) (net.Conn, error) { return nil, dialled }, &row.opt)
 		switch {
 		case row.says == "" && !errors.Is(err, dialled):
 			t.Errorf("%s: %v, want it to be taken", row.it, err)
@@ -67,7 +72,7 @@ func TestTheKeepAliveOnTheWire(t *testing.T) {
 	}{{0, "003c"}, {NoKeepAlive, "0000"}, {time.Second, "0001"}, {65535 * time.Second, "ffff"}} {
 		ps := newPipes()
 		go func() {
-			_, _ = Connect(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: row.keepAlive})
+			_, _ = connectOver(t.Context(), ps.dial, &Options{Version: packet.V311, ClientID: "a", KeepAlive: row.keepAlive})
 		}()
 		p := ps.accept(t)
 		p.expect("10 0d 0004 4d515454 04 02 " + row.wire + " 0001 61")
@@ -88,17 +93,18 @@ func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 		{"no filter", subscribing(), packet.ErrNoFilters.Error()},
 		{"QoS 3", subscribing(Subscription{Filter: "a", QoS: 3}), packet.ErrQoS.Error()},
 		{"a subscription identifier of 2^28", subscribing(Subscription{Filter: "a", ID: 1 << 28}), "the largest is 268435455"},
-		{"retain handling 3", subscribing(Subscription{Filter: "a", Options: 0x30}), "MQTT-3.8.3.1"},
-		{"reserved options", subscribing(Subscription{Filter: "a", Options: 0x40}), "MQTT-3.8.3-5"},
-		{"no local on a shared subscription", subscribing(Subscription{Filter: "$share/g/a", Options: packet.NoLocal}), "MQTT-3.8.3-4"},
+		{"retain handling 3", subscribing(Subscription{Filter: "a", RetainHandling: 3}), "the largest is 2"},
+		{"no local on a shared subscription", subscribing(Subscription{Filter: "$share/g/a", NoLocal: true}), "MQTT-3.8.3-4"},
 		{"a property of another packet", subscribing(Subscription{Filter: "a", Properties: packet.Properties{1, 1}}), "payload-format-indicator"},
 		{"properties that are none", subscribing(Subscription{Filter: "a", Properties: packet.Properties{38, 0}}), "SUBSCRIBE"},
 		{"the second of two", subscribing(Subscription{Filter: "a", Properties: user}, Subscription{Filter: "b", ID: 1 << 28}), "the largest is"},
 		{"no filter to end", func(c *Client, ctx context.Context) error { _, err := c.Unsubscribe(ctx); return err }, packet.ErrNoFilters.Error()},
-		{"a property of another packet than UNSUBSCRIBE", func(c *Client, ctx context.Context) error {
-			_, err := c.UnsubscribeWith(ctx, packet.Properties{1, 1}, "a")
-			return err
-		}, "payload-format-indicator"},
+		{"no message", func(c *Client, ctx context.Context) error { return c.Publish(ctx, nil) }, "the message is nil"},
+		{"no message to send", func(c *Client, ctx context.Context) error { return c.Send(ctx, nil, 1) }, "the message is nil"},
+		{"a message that expires after 30 ns", func(c *Client, ctx context.Context) error { return c.Publish(ctx, &Message{Topic: "t", Expiry: 30}) }, "Expiry of 30ns is not in whole seconds"},
+		{"a response topic with a wildcard", func(c *Client, ctx context.Context) error {
+			return c.Publish(ctx, &Message{Topic: "t", ResponseTopic: "a/#"})
+		}, "MQTT-3.3.2-14"},
 		{"a message at QoS 3", func(c *Client, ctx context.Context) error { return c.Publish(ctx, &Message{Topic: "t", QoS: 3}) }, packet.ErrQoS.Error()},
 	} {
 		t.Run(row.name, func(t *testing.T) {

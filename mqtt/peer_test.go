@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/certtest"
 	"go.uber.org/goleak"
 )
@@ -99,7 +100,7 @@ func (p *pipes) accept(t *testing.T) *peer {
 }
 
 // tcpPair provides the server's ends of loopback TCP connections.
-func tcpPair(t *testing.T) (DialFunc, func() *peer) {
+func tcpPair(t *testing.T) (dialFunc, func() *peer) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -121,7 +122,7 @@ func tcpPair(t *testing.T) (DialFunc, func() *peer) {
 }
 
 // overTLS adds TLS to the connections of a pair.
-func overTLS(certs *certtest.Set, dial DialFunc, accept func() *peer) (DialFunc, func() *peer) {
+func overTLS(certs *certtest.Set, dial dialFunc, accept func() *peer) (dialFunc, func() *peer) {
 	return func(ctx context.Context) (net.Conn, error) {
 			nc, err := dial(ctx)
 			if err != nil {
@@ -134,6 +135,19 @@ func overTLS(certs *certtest.Set, dial DialFunc, accept func() *peer) (DialFunc,
 			p.nc = tls.Server(p.nc, certs.ServerConfig())
 			return p
 		}
+}
+
+// dialFunc opens the byte stream of a connection.
+type dialFunc = func(context.Context) (net.Conn, error)
+
+// connectOver is Connect over streams that dial opens.
+func connectOver(ctx context.Context, dial dialFunc, opt *Options) (*Client, error) {
+	var o Options
+	if opt != nil {
+		o = *opt
+	}
+	o.Dial = func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return dial(ctx) }
+	return Connect(ctx, "mqtt://server.test", &o)
 }
 
 const (
@@ -157,7 +171,7 @@ func connected(t *testing.T, opt Options, connect, connack string) (*Client, *pe
 }
 
 // connectedOver is connected over any kind of connection.
-func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options, connect, connack string) (*Client, *peer) {
+func connectedOver(t *testing.T, dial dialFunc, accept func() *peer, opt Options, connect, connack string) (*Client, *peer) {
 	t.Helper()
 	opt.ClientID = "a"
 	if opt.KeepAlive == 0 {
@@ -169,7 +183,7 @@ func connectedOver(t *testing.T, dial DialFunc, accept func() *peer, opt Options
 	}
 	done := make(chan result, 1)
 	go func() {
-		c, err := Connect(t.Context(), dial, &opt)
+		c, err := connectOver(t.Context(), dial, &opt)
 		done <- result{c, err}
 	}()
 	p := accept()

@@ -25,22 +25,21 @@ func (c *Client) Publish(ctx context.Context, m *Message) error {
 
 // Send is Publish without waiting for the acknowledgement: it returns as soon
 // as m is accepted, and blocks only while the window or the output buffer is
-// full. A refusal is reported to Options.OnEvent with tag, whose highest bit
-// must be 0. Flush waits for all outcomes, and Stats counts them.
+// full. Options.OnOutcome receives the outcome with tag, whose highest bit must
+// be 0; Flush waits for all outcomes, and Stats counts them. At QoS 0 there is
+// no outcome but that of Flush.
 func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
 	return c.publish(ctx, m, tag, false)
 }
 
 func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool) error {
+	properties, err := m.checked()
+	if err != nil {
+		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
+	}
 	wait := sync && m.QoS > 0
-	if err := topic.ValidateName(m.Topic); err != nil {
-		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
-	}
-	if err := CheckProperties(m.Properties); err != nil {
-		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
-	}
 	var p packet.Publish // a composite literal would be copied
-	p.QoS, p.Retain, p.Payload, p.Properties = m.QoS, m.Retain, m.Payload, m.Properties
+	p.QoS, p.Retain, p.Payload = m.QoS, m.Retain, m.Payload
 	c.mu.Lock()
 	var me uint32
 	for {
@@ -52,6 +51,13 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		if c.agreed.inherited && m.QoS == 2 {
 			c.mu.Unlock()
 			return &Error{Op: "publish", Class: ErrNotSent, Err: ErrInherited}
+		}
+		if p.Properties = properties; len(properties) > 0 && c.agreed.version < packet.V5 {
+			if !c.opt.DropProperties {
+				c.mu.Unlock()
+				return &Error{Op: "publish", Class: ErrNotSent, Err: ErrNeeds5}
+			}
+			p.Properties = nil
 		}
 		p.Topic = append(c.topicScratch[:0], m.Topic...)
 		c.topicScratch = p.Topic
@@ -117,6 +123,22 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 		return &Error{Op: "publish", Class: ErrKept, Err: err}
 	}
 	return err
+}
+
+// checked returns the property block to publish with m, or why m cannot be
+// published.
+func (m *Message) checked() (packet.Properties, error) {
+	if m == nil {
+		return nil, errNil
+	}
+	if err := topic.ValidateName(m.Topic); err != nil {
+		return nil, err
+	}
+	p, err := m.encoded()
+	if err != nil {
+		return nil, err
+	}
+	return p, CheckProperties(p)
 }
 
 // CheckProperties checks the properties of a PUBLISH from a client. Servers

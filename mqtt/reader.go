@@ -135,7 +135,7 @@ func endBelow(nc net.Conn, err error) error {
 // among them, and returns the batch to read into next, which begins with the
 // bytes of an unfinished packet.
 func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
-	var events []Event
+	events := c.eventScratch[:0]
 	var fatal error
 	failed := false // our DISCONNECT has to be written
 	off, need := 0, 0
@@ -215,6 +215,8 @@ func (c *Client) chunk(b *Batch, ev *session.Event) (*Batch, error) {
 	for _, e := range events {
 		c.event(e)
 	}
+	clear(events)
+	c.eventScratch = events[:0]
 
 	rest := b.buf[off:]
 	if len(b.Messages) > 0 {
@@ -296,7 +298,13 @@ func (c *Client) takeLocked(b *Batch, ev *session.Event) {
 		c.stats.Unread++
 		return
 	}
+	if c.replies.topics != nil && c.takeReplyLocked(ev) {
+		return
+	}
 	c.stats.Received++
+	if ev.Publish.QoS > 0 {
+		c.replies.received++
+	}
 	if len(b.Messages) == cap(b.Messages) {
 		b.Messages = append(b.Messages, Message{})
 	} else {
@@ -344,9 +352,12 @@ func (c *Client) completedLocked(events []Event, tag uint64, reason packet.Reaso
 	} else {
 		c.stats.Acked++
 	}
-	if tag&syncTag != 0 {
+	switch {
+	case tag&syncTag != 0:
 		c.waiters.answer(uint32(tag), err)
-	} else if err != nil {
+	case c.opt.OnOutcome != nil:
+		events = append(events, Event{Kind: eventOutcome, Tag: tag, Err: err})
+	case err != nil:
 		events = append(events, Event{Kind: EventRefused, Tag: tag, Err: err})
 	}
 	return events

@@ -3,6 +3,8 @@ package mqtt
 import (
 	"context"
 	"iter"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // Batch holds the messages of one read of the connection. They are views into
@@ -14,8 +16,9 @@ type Batch struct {
 	gen   uint64
 	buf   []byte
 	acked int
-	taken int  // messages taken by a loop over Client.Messages
-	full  bool // the last read filled the buffer
+	taken int    // messages taken by a loop over Client.Messages
+	full  bool   // the last read filled the buffer
+	owed  []owed // what Ack sends, if Messages does not say it: a Mux has handled other messages between these
 }
 
 // inbox holds what has been read but not received. Client.mu must be held,
@@ -25,7 +28,7 @@ type inbox struct {
 	bytes   int      // in queue
 	pool    []*Batch // batches to read into
 	cursor  *Batch   // the batch of the last message that a loop over Messages took; nil while one runs
-	looping bool     // a loop over Messages is running
+	looping bool     // a loop over Messages or a Mux is running
 
 	reading  bool          // there is a connection, and the reader does not wait for readerGo
 	waiting  bool          // the reader waits for readerGo
@@ -106,6 +109,7 @@ func (c *Client) takeBatch(need int) *Batch {
 		b = &Batch{c: c, buf: make([]byte, 0, smallBuffer)}
 	}
 	b.Messages, b.buf, b.acked, b.taken, b.full = b.Messages[:0], b.buf[:0], 0, 0, false
+	b.owed = nil
 	if need > cap(b.buf) {
 		b.buf = make([]byte, 0, min(need, largeBuffer))
 	}
@@ -153,17 +157,17 @@ func (c *Client) deliver(b *Batch) error {
 //
 // After a loop over Messages was left, Receive continues as the next loop
 // would: it acknowledges the last message that the loop took and returns the
-// remaining messages of that read. While such a loop runs, the error is
-// ErrReceiving.
+// remaining messages of that read. After [Mux.Serve], it continues with the
+// messages that no handler has handled. While such a loop or Serve runs, the
+// error is ErrReceiving.
 func (c *Client) Receive(ctx context.Context) (*Batch, error) {
 	b, err := c.takeCursor(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	if b = b.behind(); b == nil {
+	if b = b.rest(); b == nil {
 		return c.receive(ctx)
 	}
-	b.Messages, b.taken, b.acked = b.Messages[b.taken:], 0, 0
 	return b, nil
 }
 
@@ -195,6 +199,19 @@ func (b *Batch) behind() *Batch {
 	}
 	b.Release()
 	return nil
+}
+
+// rest is behind for a caller that needs a batch of the messages that no loop
+// has taken.
+func (b *Batch) rest() *Batch {
+	if b = b.behind(); b == nil {
+		return nil
+	}
+	for i := range b.owed {
+		b.owed[i].after -= b.taken
+	}
+	b.Messages, b.taken, b.acked = b.Messages[b.taken:], 0, 0
+	return b
 }
 
 // receive is Receive for batches that no loop has started.
@@ -241,6 +258,10 @@ func (c *Client) Waiting() bool {
 // at QoS 1 the server delivers it again, at QoS 2 it is remembered and not
 // delivered again.
 func (b *Batch) Ack(n int) {
+	if b.owed != nil {
+		b.ackOwed(n)
+		return
+	}
 	c := b.c
 	first := true
 	for ; b.acked < n; b.acked++ {
@@ -252,16 +273,23 @@ func (b *Batch) Ack(n int) {
 			c.mu.Lock()
 			first = false
 		}
-		if b.gen == c.gen && c.nc != nil {
-			c.conn.Ack(m.QoS, m.PacketID, 0)
-		} else if b.gen >= c.sessionGen {
-			c.conn.AckLate(m.QoS, m.PacketID)
-		}
+		c.ackLocked(b.gen, m.QoS, m.PacketID)
 	}
 	if !first {
 		wake := c.wakeLocked()
 		c.mu.Unlock()
 		c.out.wake(wake)
+	}
+}
+
+// ackLocked acknowledges a message of connection gen.
+func (c *Client) ackLocked(gen uint64, qos packet.QoS, id uint16) {
+	if gen == c.gen && c.nc != nil {
+		c.conn.Ack(qos, id, 0)
+		c.replies.acked++
+		c.ackRepliesLocked()
+	} else if gen >= c.sessionGen {
+		c.conn.AckLate(qos, id)
 	}
 }
 
@@ -283,7 +311,7 @@ func (b *Batch) Release() {
 // next loop. The next loop, or the next Receive, continues after that message
 // and acknowledges it first. A message is valid until the next step. The
 // sequence ends with an error when ctx or the client ends, and at once with
-// ErrReceiving while another loop runs.
+// ErrReceiving while another loop or [Mux.Serve] runs.
 func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		b, err := c.takeCursor(ctx, true)
@@ -306,7 +334,9 @@ func (c *Client) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 				b = next
 			}
 			b.taken++
-			if !yield(&b.Messages[b.taken-1], nil) {
+			m := &b.Messages[b.taken-1]
+			m.Decode()
+			if !yield(m, nil) {
 				return
 			}
 		}

@@ -115,7 +115,7 @@ func TestReceiveReturnsWhatALoopHasLeft(t *testing.T) {
 
 func TestALoopGoesOnOverAReconnect(t *testing.T) {
 	t.Parallel()
-	c, p, accept := connected(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce}, connect4c, connack4)
+	c, p, accept := connected(t, Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce}, connect4c, connack4)
 	p.send("32 06 0001 61 0001 31  34 06 0001 61 0002 32  32 06 0001 61 0003 33")
 	if got, err := one(t.Context(), c, nil); got != "1" || err != nil {
 		t.Fatalf("got %q, %v", got, err)

@@ -40,7 +40,7 @@ func clientScripts(t *testing.T) []*script.Script {
 
 // actor makes a client perform the actions of a script.
 type actor struct {
-	dial    mqtt.DialFunc
+	dial    script.DialFunc
 	version packet.Version
 	c       *mqtt.Client
 	batch   *mqtt.Batch // received messages
@@ -112,7 +112,8 @@ func (a *actor) do(ctx context.Context, act *script.Action) error {
 		var subs []mqtt.Subscription
 		id, _ := p.Properties.Uint(packet.SubscriptionIdentifier)
 		for _, s := range p.Subscriptions {
-			subs = append(subs, mqtt.Subscription{Filter: string(s.Filter), QoS: s.Options.QoS(), Options: s.Options, ID: id})
+			subs = append(subs, mqtt.Subscription{Filter: string(s.Filter), QoS: s.Options.QoS(), ID: id,
+				NoLocal: s.Options&packet.NoLocal != 0, RetainAsPublished: s.Options&packet.RetainAsPublished != 0, RetainHandling: mqtt.RetainHandling(s.Options >> 4 & 3)})
 		}
 		_, err := a.c.Subscribe(ctx, subs...)
 		return err
@@ -128,7 +129,7 @@ func (a *actor) do(ctx context.Context, act *script.Action) error {
 	case "ping":
 		return a.c.Ping(ctx)
 	case "disconnect":
-		return a.c.CloseWith(ctx, act.Packet.(*packet.Disconnect))
+		return a.c.Close(ctx, func(p *packet.Disconnect) { *p = *act.Packet.(*packet.Disconnect) })
 	case "abort":
 		a.c.Abort()
 		return nil
@@ -169,12 +170,13 @@ func (a *actor) receive(ctx context.Context, act *script.Action) error {
 
 func (a *actor) connect(ctx context.Context, act *script.Action) error {
 	p := act.Packet.(*packet.Connect)
-	o := &mqtt.Options{Version: a.version, ClientID: string(p.ClientID), Resume: !p.CleanStart, KeepAlive: time.Duration(p.KeepAlive) * time.Second,
+	o := &mqtt.Options{Version: a.version, ClientID: string(p.ClientID), Session: mqtt.Session{Resume: !p.CleanStart}, KeepAlive: time.Duration(p.KeepAlive) * time.Second,
 		Properties: p.Properties, SendAliases: act.SendAliases, MaxInflight: act.MaxInflight}
 	if seconds, has := p.Properties.Uint(packet.SessionExpiryInterval); has {
-		o.SessionExpiry = time.Duration(seconds) * time.Second
+		o.Session.Expiry = time.Duration(seconds) * time.Second
 		o.Properties = p.Properties.Without(nil, packet.SessionExpiryInterval)
 	}
+	o.NewClientID = o.ClientID == "" && o.Session.Expiry > 0
 	if p.KeepAlive == 0 {
 		o.KeepAlive = mqtt.NoKeepAlive
 	}
@@ -182,8 +184,7 @@ func (a *actor) connect(ctx context.Context, act *script.Action) error {
 		o.Version = 0
 	}
 	if p.HasUsername {
-		name := string(p.Username)
-		o.Username = &name
+		o.Username = string(p.Username)
 	}
 	if p.HasPassword {
 		o.Password = p.Password
@@ -195,7 +196,8 @@ func (a *actor) connect(ctx context.Context, act *script.Action) error {
 	if act.Reconnect > 0 {
 		o.Reconnect = func(int, error) (time.Duration, bool) { return act.Reconnect, true }
 	}
-	c, err := mqtt.Connect(ctx, a.dial, o)
+	o.Dial = func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return a.dial(ctx) }
+	c, err := mqtt.Connect(ctx, "mqtt://server.test", o)
 	if err == nil {
 		if a.c != nil {
 			a.c.Abort()
@@ -206,7 +208,7 @@ func (a *actor) connect(ctx context.Context, act *script.Action) error {
 }
 
 // perform plays a script to a client that performs its actions.
-func perform(t *testing.T, s *script.Script, v packet.Version, ln net.Listener, dial mqtt.DialFunc, patience time.Duration) {
+func perform(t *testing.T, s *script.Script, v packet.Version, ln net.Listener, dial script.DialFunc, patience time.Duration) {
 	t.Helper()
 	a := &actor{dial: dial, version: v}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -14,13 +14,48 @@ import (
 type Subscription struct {
 	Filter string
 	QoS    packet.QoS
-	// Options holds NoLocal, RetainAsPublished and the retain handling of MQTT
-	// 5.0; its QoS bits are ignored.
-	Options packet.SubscribeOptions
-	// ID is a subscription identifier, or 0 for none. MQTT 5.0.
-	ID uint32
-	// Properties are the user properties of the SUBSCRIBE. MQTT 5.0.
-	Properties packet.Properties
+
+	// What follows is new in MQTT 5.0: see Options.DropProperties.
+
+	NoLocal           bool // do not send what this client publishes itself
+	RetainAsPublished bool // keep the retain flag as the publisher set it
+	RetainHandling    RetainHandling
+	ID                uint32            // subscription identifier, or 0 for none
+	Properties        packet.Properties // user properties of the SUBSCRIBE
+
+	derived bool // ID helps a Mux, and is omitted before 5.0
+}
+
+// RetainHandling says for which subscriptions the server sends the retained
+// messages.
+type RetainHandling uint8
+
+// The values of RetainHandling.
+const (
+	RetainedAlways RetainHandling = iota // whenever a subscription is made
+	RetainedIfNew                        // if there was no subscription with this filter
+	RetainedNever
+)
+
+// options returns the subscription options byte for a version.
+func (s *Subscription) options(v packet.Version) packet.SubscribeOptions {
+	o := packet.SubscribeOptions(s.QoS)
+	if v < packet.V5 {
+		return o
+	}
+	if s.NoLocal {
+		o |= packet.NoLocal
+	}
+	if s.RetainAsPublished {
+		o |= packet.RetainAsPublished
+	}
+	return o | packet.SubscribeOptions(s.RetainHandling)<<4
+}
+
+// needs5 reports whether the subscription has something that versions before 5.0
+// cannot carry.
+func (s *Subscription) needs5() bool {
+	return s.NoLocal || s.RetainAsPublished || s.RetainHandling != RetainedAlways || s.ID != 0 && !s.derived || len(s.Properties) > 0
 }
 
 // together reports whether one SUBSCRIBE can hold both.
@@ -52,27 +87,8 @@ func legal(p, read packet.Packet, v packet.Version) error {
 // first failing code. Granted filters are subscribed again whenever the server
 // has lost the session.
 func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
-	if len(subs) == 0 {
-		return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: packet.ErrNoFilters}
-	}
-	v := c.Version()
-	for i := range subs {
-		s := &subs[i]
-		err := topic.ValidateFilter(s.Filter)
-		switch {
-		case err != nil:
-		case s.QoS > 2:
-			err = packet.ErrQoS
-		case s.ID > maxSubscriptionID:
-			err = fmt.Errorf("subscription identifier %d: the largest is %d", s.ID, maxSubscriptionID)
-		default:
-			p := subscribePacket(subs[i:i+1], v)
-			p.PacketID = 1
-			err = legal(p, &packet.Subscribe{}, v)
-		}
-		if err != nil {
-			return nil, &Error{Op: "subscribe", Class: ErrNotSent, Err: err}
-		}
+	if err := c.checkSubscriptions(subs); err != nil {
+		return nil, err
 	}
 	var all []packet.ReasonCode
 	var refused error
@@ -97,24 +113,48 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 	return all, refused
 }
 
-// Unsubscribe removes subscriptions and waits for the answer. It returns one
-// reason code per filter, which in 3.1.1 is always Success.
-func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
-	return c.UnsubscribeWith(ctx, nil, filters...)
+// checkSubscriptions returns an error if there are none, or if a server would
+// refuse the packet of any.
+func (c *Client) checkSubscriptions(subs []Subscription) error {
+	if len(subs) == 0 {
+		return &Error{Op: "subscribe", Class: ErrNotSent, Err: packet.ErrNoFilters}
+	}
+	v := c.Version()
+	for i := range subs {
+		s := &subs[i]
+		err := topic.ValidateFilter(s.Filter)
+		switch {
+		case err != nil:
+		case s.QoS > 2:
+			err = packet.ErrQoS
+		case s.RetainHandling > RetainedNever:
+			err = fmt.Errorf("retain handling %d: the largest is %d", s.RetainHandling, RetainedNever)
+		case v < packet.V5 && s.needs5() && !c.opt.DropProperties:
+			err = ErrNeeds5
+		case s.ID > maxSubscriptionID:
+			err = fmt.Errorf("subscription identifier %d: the largest is %d", s.ID, maxSubscriptionID)
+		default:
+			p := subscribePacket(subs[i:i+1], v)
+			p.PacketID = 1
+			err = legal(p, &packet.Subscribe{}, v)
+		}
+		if err != nil {
+			return &Error{Op: "subscribe", Class: ErrNotSent, Err: err}
+		}
+	}
+	return nil
 }
 
-// UnsubscribeWith is Unsubscribe with user properties, which are omitted before
-// 5.0.
-func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, filters ...string) ([]packet.ReasonCode, error) {
+// Unsubscribe removes subscriptions and waits for the answer. It returns one
+// reason code per filter, which in 3.1.1 is always Success. The packet has the
+// user properties of Options.UnsubscribeProperties.
+func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
 	for _, f := range filters {
 		if err := topic.ValidateFilter(f); err != nil {
 			return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
 		}
 	}
-	if _, err := packet.ParseProperties(props, packet.UNSUBSCRIBE); err != nil {
-		return nil, &Error{Op: "unsubscribe", Class: ErrNotSent, Err: err}
-	}
-	codes, err := c.request(ctx, &ask{ends: filters, props: props})
+	codes, err := c.request(ctx, &ask{ends: filters})
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +173,26 @@ func (c *Client) UnsubscribeWith(ctx context.Context, props packet.Properties, f
 // lost and restored connections.
 func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.askLocked(a); err != nil {
+		return nil, err
+	}
+	return c.awaitAskLocked(ctx, a)
+}
+
+// askLocked queues a SUBSCRIBE or UNSUBSCRIBE.
+func (c *Client) askLocked(a *ask) error {
 	if c.ended != nil || c.farewell.leaving || c.farewell.closing {
-		err := c.endedLocked()
-		c.mu.Unlock()
-		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
+		return &Error{Op: a.op(), Class: ErrNotSent, Err: c.endedLocked()}
 	}
 	a.waiter = c.waiters.park()
 	c.subs.queue(a)
 	c.sendAsksLocked()
+	return nil
+}
+
+// awaitAskLocked waits for the answer to a. It unlocks c.mu while it waits.
+func (c *Client) awaitAskLocked(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
 	answered, err := c.awaitAnswerLocked(ctx, a.waiter)
 	codes := c.waiters.all[a.waiter].codes
 	if !answered {
@@ -154,7 +206,6 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 		}
 		err = &Error{Op: a.op(), Class: class, Err: err}
 	}
-	c.mu.Unlock()
 	return codes, err
 }
 
@@ -162,11 +213,7 @@ func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, erro
 func subscribePacket(subs []Subscription, v packet.Version) *packet.Subscribe {
 	p := &packet.Subscribe{}
 	for _, s := range subs {
-		o := packet.SubscribeOptions(s.QoS)
-		if v >= packet.V5 {
-			o |= s.Options &^ 3
-		}
-		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: []byte(s.Filter), Options: o})
+		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: []byte(s.Filter), Options: s.options(v)})
 	}
 	if v >= packet.V5 {
 		p.Properties = append(p.Properties, subs[0].Properties...)

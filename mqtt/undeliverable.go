@@ -607,6 +607,9 @@ func (c *Client) settle(u *Undeliverable) (stop error) {
 		}
 	}
 	c.mu.Unlock()
+	if what == UndeliverableSkip && u.Count == 0 && len(u.Filters) == 0 && !u.Call && c.opt.OnOutcome != nil {
+		c.event(Event{Kind: eventOutcome, Tag: u.Tag, Err: failure})
+	}
 	if event {
 		c.event(Event{Kind: EventUndeliverable, Tag: u.Tag, Err: failure, Dropped: what == UndeliverableSkip})
 	}

@@ -231,14 +231,14 @@ func (j *policyServer) client(opt Options) *Client {
 	if j.v5 {
 		opt.Version = packet.V5
 	}
-	opt.Resume = j.kept
+	opt.Session.Resume = j.kept
 	if opt.Reconnect == nil {
 		opt.Reconnect = Backoff(500*time.Millisecond, 30*time.Second)
 	}
 	if opt.KeepAlive == 0 {
 		opt.KeepAlive = NoKeepAlive
 	}
-	c, err := Connect(j.t.Context(), j.net.Dial, &opt)
+	c, err := connectOver(j.t.Context(), j.net.Dial, &opt)
 	if err != nil {
 		j.t.Fatal(err)
 	}
@@ -1021,7 +1021,7 @@ func TestARefusedRenewalIsNamedWhateverHasChanged(t *testing.T) {
 	t.Parallel()
 	var events []Event
 	c, p, accept := connected(t, Options{Version: packet.V5, Reconnect: atOnce, OnEvent: func(e Event) {
-		if e.Kind == EventSubscribed {
+		if e.Kind == EventRenewalRefused {
 			events = append(events, e)
 		}
 	}}, connect5, connack5)
@@ -1090,7 +1090,7 @@ func TestAPubackForQoS2IsNotAskedForTwice(t *testing.T) {
 	for _, v5 := range []bool{true, false} {
 		for _, reconnect := range []func(int, error) (time.Duration, bool){nil, atOnce} {
 			connect, connack, publish, puback := connect4c, connack4, "34 05 0001 74 0001", "40 02 0001"
-			opt := Options{Version: packet.V311, Resume: true, Reconnect: reconnect, Undeliverable: always(UndeliverableStop)}
+			opt := Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: reconnect, Undeliverable: always(UndeliverableStop)}
 			if v5 {
 				opt.Version, connect, connack, publish = packet.V5, "10 0e 0004 4d515454 05 00 0000 00 0001 61", connack5, "34 06 0001 74 0001 00"
 			}

@@ -38,7 +38,7 @@ func inBubble(t *testing.T, o Options, f func(b *bubble)) {
 		o.ClientID, o.KeepAlive = "a", NoKeepAlive
 		o.OnEvent = func(e Event) { b.events = append(b.events, e) }
 		go func() {
-			b.c, b.err = Connect(t.Context(), b.net.Dial, &o)
+			b.c, b.err = connectOver(t.Context(), b.net.Dial, &o)
 			close(b.done)
 		}()
 		defer func() {
@@ -339,7 +339,7 @@ func TestTheVersionIsRememberedByAddress(t *testing.T) {
 		}
 		b := &bubble{t: t, net: old, done: make(chan struct{})}
 		go func() {
-			b.c, b.err = Connect(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
+			b.c, b.err = connectOver(t.Context(), dial, &Options{ClientID: "a", KeepAlive: NoKeepAlive, Reconnect: atOnce})
 			close(b.done)
 		}()
 		b.accept(connect5).send("20 02 00 01")
@@ -432,7 +432,7 @@ func TestACloseFrameBeforeConnackIsAnEnd(t *testing.T) {
 // A connection that ends before its first acknowledgement may have had too many
 // messages in flight, if the server cannot announce its limit.
 func TestANarrowWindowGrowsAgain(t *testing.T) {
-	inBubble(t, Options{Version: packet.V311, Resume: true, Reconnect: atOnce, MaxInflight: 100}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V311, Session: Session{Resume: true}, Reconnect: atOnce, MaxInflight: 100}, func(b *bubble) {
 		p := b.accept(connect4c)
 		p.send(connack4)
 		c := b.connected()
@@ -496,7 +496,7 @@ func TestANarrowWindowGrowsAgain(t *testing.T) {
 
 // In 5.0 a server announces its limit.
 func TestTheWindowOf5IsNotNarrowed(t *testing.T) {
-	inBubble(t, Options{Version: packet.V5, SessionExpiry: time.Hour, Reconnect: atOnce, MaxInflight: 30}, func(b *bubble) {
+	inBubble(t, Options{Version: packet.V5, Session: Session{Expiry: time.Hour}, Reconnect: atOnce, MaxInflight: 30}, func(b *bubble) {
 		p := b.accept("10 13 0004 4d515454 05 02 0000 05 11 00000e10 0001 61")
 		p.send(connack5)
 		c := b.connected()
@@ -606,7 +606,7 @@ func TestACloseFrameFallsBackOverWebSocket(t *testing.T) {
 	var c *Client
 	go func() {
 		var err error
-		c, err = Connect(t.Context(), func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &Options{ClientID: "a"})
+		c, err = connectOver(t.Context(), func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, target) }, &Options{ClientID: "a"})
 		done <- err
 	}()
 	for range 2 {

@@ -28,7 +28,7 @@ var layers = []struct {
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
 	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/mutate", 7},
-	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7},
+	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7}, {"examples/bridge", 3},
 }
 
 // helpers are imported by tests only and may import anything below a tool.
@@ -40,7 +40,7 @@ var only = map[string][]string{
 	"github.com/urfave/cli/v2":   {"internal/option"},
 	"github.com/mattn/go-isatty": {"internal/cli"},
 	"golang.org/x/term":          {"internal/cli"},
-	"os/signal":                  {"internal/cli"},
+	"os/signal":                  {"internal/cli", "examples/bridge"},
 	"github.com/fatih/color":     {"internal/cli", "format"},
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},

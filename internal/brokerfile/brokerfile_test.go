@@ -186,8 +186,8 @@ func TestReloadEndsWhatIsNoLongerAllowed(t *testing.T) {
 	}
 	b, addr := brokertest.StartWith(t, o)
 	as := func(user, password string, o mqtt.Options) (*mqtt.Client, error) {
-		o.Username, o.Password = &user, []byte(password)
-		return mqtt.Dial(t.Context(), "mqtt://"+addr, &o)
+		o.Username, o.Password = user, []byte(password)
+		return mqtt.Connect(t.Context(), "mqtt://"+addr, &o)
 	}
 	client := func(user, password, filter string) *mqtt.Client {
 		t.Helper()

@@ -38,11 +38,11 @@ func (c *Connection) readAuth() error {
 	case !slices.Contains(auth.Methods(), method):
 		return v.Auth.Invalid("value", name, "want %s", strings.ToLower(units.OrList(auth.Methods()...))).
 			WithHint("--auth-command makes any other")
-	case o.Username == nil || o.Password == nil:
+	case o.Username == "" || o.Password == nil:
 		return v.Auth.Lacks("a user name and a password").WithHint("give them with -u and --password-file")
 	}
-	user, password := *o.Username, string(o.Password)
-	o.Username, o.Password = nil, nil // they would be sent in clear text
+	user, password := o.Username, string(o.Password)
+	o.Username, o.Password = "", nil // they would be sent in clear text
 	o.Authenticate = func(context.Context) (mqtt.Authenticator, error) { return auth.SCRAM(method, user, password) }
 	return nil
 }

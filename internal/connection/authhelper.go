@@ -84,10 +84,10 @@ func (c *Connection) startHelper(ctx context.Context, method, command string) (m
 // no secrets.
 func (c *Connection) helperEnv(method string) []string {
 	env := []string{"MQ_AUTH_METHOD=" + method}
-	if c.Options.Username != nil {
-		env = append(env, "MQ_USERNAME="+*c.Options.Username)
+	if c.Options.Username != "" {
+		env = append(env, "MQ_USERNAME="+c.Options.Username)
 	}
-	t := c.targets[c.last.Load()]
+	t := c.Target()
 	if t.Network == "unix" {
 		return append(env, "MQ_UNIX="+t.Path)
 	}

@@ -456,7 +456,7 @@ func TestTheUserOfAURLGoesBeforeThatOfAContext(t *testing.T) {
 		{[]string{"-P", "y"}, "cu", "y"},
 	} {
 		_, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", path, "--context", "user"}, c.args...)})
-		if err != nil || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass {
+		if err != nil || conn.Options.Username != c.user || string(conn.Options.Password) != c.pass {
 			t.Errorf("%q: got %v, %+v, want %s and %s", c.args, err, conn, c.user, c.pass)
 		}
 	}
@@ -495,8 +495,8 @@ func TestWhatIsForOneBrokerStaysThere(t *testing.T) {
 			continue
 		}
 		v := conn.inv.Values
-		if target != c.target || deref(conn.Options.Username) != c.user || string(conn.Options.Password) != c.pass || v.QoS.Int() != c.qos || v.Keepalive.Duration().Seconds() != 7 {
-			t.Errorf("%s %q %v: %s as %s/%s, qos %d", c.context, c.args, c.env, target, deref(conn.Options.Username), conn.Options.Password, v.QoS.Int())
+		if target != c.target || conn.Options.Username != c.user || string(conn.Options.Password) != c.pass || v.QoS.Int() != c.qos || v.Keepalive.Duration().Seconds() != 7 {
+			t.Errorf("%s %q %v: %s as %s/%s, qos %d", c.context, c.args, c.env, target, conn.Options.Username, conn.Options.Password, v.QoS.Int())
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/option"
-	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -26,15 +25,15 @@ type Connection struct {
 	// that they find this client subscribed. It must be set before Connect.
 	DeferClients bool
 
-	inv     *cli.Invocation
-	ctx     context.Context // for what runs to obtain option values
-	targets []*transport.Target
-	last    atomic.Int32 // index of the target that answered last
-	dialer  transport.Dialer
-	proxies []*transport.Proxy // from the environment, one per target; nil: none
-	reached bool               // a first connection was established
-	needs   *option.Value      // the option that needs MQTT 5 if the version is not fixed; nil: none
-	serving *server
+	inv      *cli.Invocation
+	ctx      context.Context // for what runs to obtain option values
+	targets  []*transport.Target
+	used     atomic.Pointer[transport.Target] // the server that was reached last; nil: none yet
+	dialer   transport.Dialer
+	deadline time.Time     // of the first connection
+	reached  atomic.Bool   // a first connection was established
+	needs    *option.Value // the option that needs MQTT 5 if the version is not fixed; nil: none
+	serving  *server
 
 	up       chan struct{}  // capacity 1: a connection was restored; nil if not needed
 	reused   bool           // it was reported that the broker reuses packet identifiers
@@ -52,6 +51,7 @@ func New(ctx context.Context, inv *cli.Invocation) (*Connection, error) {
 // the options.
 func To(ctx context.Context, inv *cli.Invocation, brokers []*transport.Target) (*Connection, error) {
 	c := &Connection{inv: inv, ctx: ctx, targets: brokers}
+	c.Options.DropProperties = true // which properties have no effect is reported by fellBack
 	for _, step := range []func() error{c.readTargets, c.readTLS, c.readWay, c.readVersion, c.readIdentity, c.readSession, c.readProperties, c.readWill} {
 		if err := step(); err != nil {
 			return nil, err
@@ -60,15 +60,24 @@ func To(ctx context.Context, inv *cli.Invocation, brokers []*transport.Target) (
 	return c, nil
 }
 
-// Answered records the target that has answered, which errors then name.
+// Answered records the target that has answered, which errors then name if it is one of
+// Targets.
 func (c *Connection) Answered(t *transport.Target) {
-	if n := slices.Index(c.targets, t); n >= 0 {
-		c.last.Store(int32(n))
+	if slices.Contains(c.targets, t) {
+		c.used.Store(t)
 	}
 }
 
+// Target returns the target that was reached last, or the first one.
+func (c *Connection) Target() *transport.Target {
+	if t := c.used.Load(); t != nil {
+		return t
+	}
+	return c.targets[0]
+}
+
 // Broker returns the address that was reached last, for a heading.
-func (c *Connection) Broker() string { return c.targets[c.last.Load()].Address() }
+func (c *Connection) Broker() string { return c.Target().Address() }
 
 // Targets returns the addresses of the broker; with --serve they are known when it is
 // serving.
@@ -102,41 +111,31 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 	case c.inv.DebugEnabled():
 		o.Trace = c.trace
 	}
-	deadline := time.Now().Add(v.WaitFor.Duration())
-	for attempt := 1; ; attempt++ {
-		client, err := mqtt.Connect(ctx, c.dial, o)
-		if err == nil {
-			c.reached = true
-			c.connected()
-			c.keepAuthenticated(client)
-			return client, nil
-		}
-		if hasEnded(ctx) {
-			return nil, context.Cause(ctx)
-		}
+	c.deadline = time.Now().Add(v.WaitFor.Duration())
+	o.RetryFirst, o.FollowReferences = c.retryingFirst(backoff), v.FollowReferences.On()
+	o.Targets, o.Dial = c.targets, c.dial
+	client, err := mqtt.Connect(ctx, "", o)
+	switch {
+	case err == nil:
+		c.reached.Store(true)
+		c.connected()
+		c.keepAuthenticated(client)
+		return client, nil
+	case hasEnded(ctx):
+		return nil, context.Cause(ctx)
+	}
+	return nil, c.connectError(err)
+}
+
+// retryingFirst returns the policy for the first connection: --retry and --wait-for.
+func (c *Connection) retryingFirst(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
+	return func(attempt int, err error) (time.Duration, bool) {
 		wait, again := backoff(attempt, err)
-		left := time.Until(deadline)
-		if !again || !v.Retry.On() && left <= 0 {
-			return nil, c.connectError(err)
+		if c.inv.Values.Retry.On() {
+			return wait, again
 		}
-		if !v.Retry.On() {
-			wait = min(wait, left)
-		}
-		if refused, ok := errors.AsType[*mqtt.Error](err); ok && refused.Reason.Failed() && o.NewPassword != nil {
-			if b, err := o.NewPassword(ctx); err == nil {
-				o.Password = b
-			}
-		}
-		if v.Retry.On() {
-			c.inform("%v; retrying in %s", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)))
-		} else {
-			c.inform("%v; retrying in %s (until %s, --wait-for)", c.connectError(err), units.Short(wait.Round(100*time.Millisecond)), deadline.Format(time.TimeOnly))
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+		left := time.Until(c.deadline)
+		return min(wait, left), again && left > 0
 	}
 }
 
@@ -183,11 +182,12 @@ func (c *Connection) Disconnect(client *mqtt.Client, early bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), DisconnectTime)
 	defer cancel()
 	c.inv.Service.Stopping()
-	bye := c.Properties.Bye(client.Version())
-	if early && client.Version() >= packet.V5 && c.inv.CompatBehavior().WillAtEnd {
-		bye.Reason = packet.DisconnectWithWill
-	}
-	if err := client.CloseWith(ctx, &bye); Disapproved(err) {
+	err := client.Close(ctx, c.Properties.Bye, func(bye *packet.Disconnect) {
+		if early && c.inv.CompatBehavior().WillAtEnd {
+			mqtt.PublishWill(bye)
+		}
+	})
+	if Disapproved(err) {
 		c.inv.Farewell = cli.Failed(option.ExitLost, bareError(err))
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/mqtools/mqtools/internal/option"
-	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
@@ -46,61 +45,38 @@ func (c *Connection) readWay() error {
 		return nil
 	}
 	for _, t := range c.targets {
-		p, err := transport.ProxyFromEnvironment(c.inv.Variable, t)
-		if err != nil {
+		if _, err := c.proxyOf(t); err != nil {
 			return &option.UsageError{Text: "ALL_PROXY: " + err.Error(), Help: "--proxy none ignores the variable"}
 		}
-		c.proxies = append(c.proxies, p)
 	}
 	return nil
 }
 
-// dial opens the stream, to the target that answered last first, then to the others. If all
-// fail, it returns a temporary error if there is one, and reports the others.
-func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
-	var errs []error
-	for i := range c.targets {
-		n := (int(c.last.Load()) + i) % len(c.targets)
-		nc, err := c.dialTarget(ctx, n)
-		if err == nil {
-			for _, e := range errs {
-				c.inv.Infof("%v", e)
-			}
-			c.last.Store(int32(n))
-			return nc, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
+// proxyOf returns the proxy to a target, or nil if the connection is direct.
+func (c *Connection) proxyOf(t *transport.Target) (*transport.Proxy, error) {
+	if c.dialer.Command != "" || c.inv.Values.Proxy.Text() != "" {
+		return c.dialer.Proxy, nil
 	}
-	chosen := len(errs) - 1
-	for i, err := range errs {
-		if !mqtt.Permanent(err) {
-			chosen = i
-		}
-	}
-	for i, err := range errs {
-		if i != chosen {
-			c.inv.Infof("%v", err)
-		}
-	}
-	return nil, errs[chosen]
+	return transport.ProxyFromEnvironment(c.inv.Variable, t)
 }
 
-// dialTarget opens the stream to one of the targets.
-func (c *Connection) dialTarget(ctx context.Context, n int) (net.Conn, error) {
-	if c.serving != nil && c.serving.piped {
-		return c.serving.dial(), nil
+// dial opens the stream to a target, and records that it was reached.
+func (c *Connection) dial(ctx context.Context, t *transport.Target) (nc net.Conn, err error) {
+	switch {
+	case c.serving != nil && c.serving.piped:
+		nc = c.serving.dial()
+	case c.inv.Dial != nil:
+		nc, err = c.inv.Dial(ctx)
+	default:
+		d := c.dialer
+		if d.Proxy, err = c.proxyOf(t); err == nil {
+			nc, err = d.Dial(ctx, t)
+		}
 	}
-	if c.inv.Dial != nil {
-		return c.inv.Dial(ctx)
+	if err == nil {
+		c.used.Store(t)
 	}
-	d := c.dialer
-	if c.proxies != nil {
-		d.Proxy = c.proxies[n]
-	}
-	return d.Dial(ctx, c.targets[n])
+	return nc, err
 }
 
 // Endpoints returns the targets and the dialer for a tool that opens its own connections. It
@@ -117,8 +93,9 @@ func (c *Connection) Endpoints(ctx context.Context, connections int) ([]*transpo
 		}
 	}
 	d := c.dialer
-	if c.proxies != nil {
-		d.Proxy = c.proxies[0]
+	var err error
+	if d.Proxy, err = c.proxyOf(c.targets[0]); err != nil {
+		return nil, nil, err
 	}
 	if c.serving != nil && c.serving.piped { // it has a certificate and is in this process
 		o := transport.TLSOptions{}
@@ -134,5 +111,6 @@ func (c *Connection) Endpoints(ctx context.Context, connections int) ([]*transpo
 
 // Direct reports whether the connections of Endpoints use neither a proxy nor a command.
 func (c *Connection) Direct() bool {
-	return c.dialer.Command == "" && c.dialer.Proxy == nil && (len(c.proxies) == 0 || c.proxies[0] == nil)
+	p, _ := c.proxyOf(c.targets[0])
+	return c.dialer.Command == "" && p == nil
 }

@@ -20,7 +20,13 @@ func (c *Connection) reportEvents(next func(mqtt.Event)) func(mqtt.Event) {
 		case mqtt.EventDown:
 			c.inform("%s; reconnecting", c.lossOf(e.Err))
 		case mqtt.EventRetry:
-			c.inform("%v; retrying in %s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)))
+			limit := ""
+			if !c.reached.Load() && !c.inv.Values.Retry.On() {
+				limit = " (until " + c.deadline.Format(time.TimeOnly) + ", --wait-for)"
+			}
+			c.inform("%v; retrying in %s%s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)), limit)
+		case mqtt.EventFailover, mqtt.EventReferred:
+			c.inv.Infof("%v", c.connectError(e.Err))
 		case mqtt.EventFallback:
 			c.fellBack(e.Err)
 		case mqtt.EventReused:
@@ -39,12 +45,12 @@ func (c *Connection) reportEvents(next func(mqtt.Event)) func(mqtt.Event) {
 			switch {
 			case e.Count > 0 && !e.SessionPresent:
 				c.inv.Infof("reconnected to %s; it lost our session: %s may be delivered twice", c.Broker(), units.Count(e.Count, "message"))
-			case c.Options.Resume && !c.Options.PublishOnly && !e.SessionPresent:
+			case c.Options.Session.Resume && !c.Options.PublishOnly && !e.SessionPresent:
 				c.inv.Warnf("reconnected to %s; it lost our session: messages published meanwhile may be missing", c.Broker())
 			default:
 				c.inv.Infof("reconnected to %s", c.Broker())
 			}
-		case mqtt.EventSubscribed:
+		case mqtt.EventRenewalRefused:
 			c.inv.Warnf("%v", e.Err)
 		case mqtt.EventSuspected:
 			c.inform("%v", e.Err)
@@ -82,10 +88,10 @@ func (c *Connection) fellBack(why error) {
 		}
 		c.inv.Warnf("%s speaks MQTT 3.1.1: %s %s no effect", c.Broker(), strings.Join(names, ", "), have)
 	}
-	if !v.ReceiveMaximum.Known() || !v.SessionExpiryInterval.IsSet() || o.SessionExpiry == 0 {
+	if !v.ReceiveMaximum.Known() || !v.SessionExpiryInterval.IsSet() || o.Session.Expiry == 0 {
 		return
 	}
-	if o.Resume || o.Keep && o.ClientID != "" && !o.NewClientID {
+	if o.Session.Resume || o.Session.Keep && o.ClientID != "" && !o.NewClientID {
 		c.inv.Warnf("%s speaks MQTT 3.1.1: the session does not expire, the broker keeps it until %q connects clean", c.Broker(), o.ClientID)
 	} else {
 		c.inv.Warnf("%s speaks MQTT 3.1.1: %s has no effect without --id", c.Broker(), v.SessionExpiryInterval.Name())

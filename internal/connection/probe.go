@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 	"unicode/utf8"
 
@@ -22,14 +21,14 @@ type Probed struct {
 	Protocol packet.Version // that the broker accepts; 0 without a connection
 }
 
-// Probe connects to each broker with username and password, which may be nil. It returns
+// Probe connects to each broker with username and password, which may be absent. It returns
 // the error of Connect if one cannot be reached, and the version of MQTT that all of them
 // accept if the options leave it open. Other refusals of this client are ignored, because
 // the broker may accept others. A broker that does not answer is reported while Probe waits
 // for it.
-func (c *Connection) Probe(ctx context.Context, username *string, password []byte) (p Probed, err error) {
-	for n := range c.targets {
-		one, err := c.probe(ctx, n, username, password)
+func (c *Connection) Probe(ctx context.Context, username string, password []byte) (p Probed, err error) {
+	for _, t := range c.targets {
+		one, err := c.probe(ctx, t, username, password)
 		if err != nil {
 			return p, err
 		}
@@ -42,8 +41,8 @@ func (c *Connection) Probe(ctx context.Context, username *string, password []byt
 }
 
 // probe is Probe for one broker.
-func (c *Connection) probe(ctx context.Context, n int, username *string, password []byte) (p Probed, err error) {
-	c.last.Store(int32(n))
+func (c *Connection) probe(ctx context.Context, t *transport.Target, username string, password []byte) (p Probed, err error) {
+	c.used.Store(t)
 	o := c.Options
 	o.ClientID, o.NewClientID = fmt.Sprintf("mqbench-%016x", rand.Uint64()), true
 	o.Username, o.Password = username, password
@@ -56,7 +55,8 @@ func (c *Connection) probe(ctx context.Context, n int, username *string, passwor
 	silence := time.AfterFunc(silentTime, func() {
 		c.inv.Warnf("%s has not answered yet; waiting for up to %s", c.Broker(), units.Short(o.ConnectTimeout))
 	})
-	client, err := mqtt.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return c.dialTarget(ctx, n) }, &o)
+	o.Targets, o.Dial = []*transport.Target{t}, c.dial
+	client, err := mqtt.Connect(ctx, "", &o)
 	silence.Stop()
 	var unreached *transport.Error
 	switch {

@@ -33,13 +33,8 @@ func (p *PacketProperties) Subscription() (s mqtt.Subscription) {
 	return s
 }
 
-// Bye returns the DISCONNECT of a client that speaks a version.
-func (p *PacketProperties) Bye(v packet.Version) (bye packet.Disconnect) {
-	if v >= packet.V5 {
-		bye.Properties = p.Disconnect
-	}
-	return bye
-}
+// Bye sets the properties of a DISCONNECT. It is an argument of mqtt.Client.Close.
+func (p *PacketProperties) Bye(bye *packet.Disconnect) { bye.Properties = p.Disconnect }
 
 // block returns the properties of the packet that word names after -D.
 func (p *PacketProperties) block(word string) *packet.Properties {
@@ -116,7 +111,7 @@ func (c *Connection) readProperties() error {
 	if err := c.checkUse(all); err != nil {
 		return err
 	}
-	c.Options.Properties = p.Connect
+	c.Options.Properties, c.Options.UnsubscribeProperties = p.Connect, p.Unsubscribe
 	if len(all) > 0 {
 		c.Require5(v.Property)
 	}
@@ -124,10 +119,10 @@ func (c *Connection) readProperties() error {
 		if v.SessionExpiryInterval.IsSet() {
 			return option.Usagef("%s and %s connect session-expiry-interval cannot be used together", v.SessionExpiryInterval.Name(), v.Property.Name())
 		}
-		c.Options.SessionExpiry = time.Duration(seconds) * time.Second
+		c.Options.Session.Expiry = time.Duration(seconds) * time.Second
 	}
 	// A DISCONNECT cannot turn no session expiry into one (MQTT 5.0, 3.14.2.2.2).
-	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.SessionExpiry == 0 {
+	if seconds, has := p.Disconnect.Uint(packet.SessionExpiryInterval); has && seconds > 0 && c.Options.Session.Expiry == 0 {
 		return option.Usagef("%s disconnect session-expiry-interval: the connection has no session to keep", v.Property.Name()).
 			WithHint("keep one from the beginning: -x %d", seconds)
 	}

@@ -66,17 +66,16 @@ func (c *Connection) readIdentity() error {
 		return err
 	}
 	for _, t := range c.targets {
-		if t.HasUsername && o.Username == nil {
-			o.Username = &t.Username
+		if t.HasUsername && o.Username == "" {
+			o.Username = t.Username
 		}
 		if t.HasPassword && o.Password == nil {
 			o.Password = []byte(t.Password)
 		}
 	}
 	// The user and the password of a URL override those of weaker origins.
-	if v.Username.IsSet() && (o.Username == nil || v.Username.Origin() >= v.URL.Origin()) {
-		name := v.Username.Text()
-		o.Username = &name
+	if v.Username.IsSet() && (o.Username == "" || v.Username.Origin() >= v.URL.Origin()) {
+		o.Username = v.Username.Text()
 	}
 	if o.Password != nil {
 		for _, name := range option.PasswordSources {
@@ -90,7 +89,7 @@ func (c *Connection) readIdentity() error {
 	if password != nil {
 		o.Password = password
 	}
-	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", deref(o.Username)}, {"password", string(o.Password)}} {
+	for _, f := range [...]struct{ name, value string }{{"id", o.ClientID}, {"username", o.Username}, {"password", string(o.Password)}} {
 		if len(f.value) > packet.MaxString {
 			return option.Usagef("%s has %d bytes; MQTT carries at most 65535", v.Of(f.name).Name(), len(f.value))
 		}
@@ -101,17 +100,10 @@ func (c *Connection) readIdentity() error {
 	if err := c.readAuth(); err != nil || o.Authenticate != nil {
 		return err
 	}
-	if o.Password != nil && o.Username == nil && o.Version != packet.V5 && o.Version != 0 {
+	if o.Password != nil && o.Username == "" && o.Version != packet.V5 && o.Version != 0 {
 		return option.Usagef("a password without --username needs MQTT 5")
 	}
 	return nil
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // validText reports whether s is allowed in an MQTT string.
@@ -154,14 +146,16 @@ func (c *Connection) readSession() error {
 	}
 	o.ReceiveMaximum = uint16(v.ReceiveMaximum.Int())
 	o.TopicAliasMaximum = uint16(v.TopicAliasMaximum.Int())
-	o.Resume = v.DisableCleanSession.On()
+	s := &o.Session
+	s.Resume = v.DisableCleanSession.On()
 	if v.SessionExpiryInterval.IsSet() {
-		o.SessionExpiry = v.SessionExpiryInterval.Duration()
-		o.Keep = !o.Resume && o.SessionExpiry > 0
-	} else if o.Resume {
-		o.SessionExpiry = 4294967295 * time.Second
+		s.Expiry = v.SessionExpiryInterval.Duration()
+		s.Keep = !s.Resume && s.Expiry > 0
+	} else if s.Resume {
+		s.Expiry = mqtt.Forever
 	}
-	if o.Resume && o.ClientID == "" {
+	o.NewClientID = o.NewClientID || o.ClientID == "" // the broker assigns one
+	if s.Resume && o.ClientID == "" {
 		return v.DisableCleanSession.Lacks("a client ID").WithHint("add --id NAME")
 	}
 	return nil

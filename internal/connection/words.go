@@ -70,7 +70,7 @@ func (c *Connection) connectError(err error) error {
 		return authError(err)
 	}
 	if errors.Is(err, mqtt.ErrNoAnswer) {
-		t := c.targets[c.last.Load()]
+		t := c.Target()
 		exit := &cli.Exit{Code: option.ExitUnreached, Err: reworded(mqtt.ErrNoAnswer, "%s closed the connection before CONNACK", t.Address())}
 		switch {
 		case c.Options.Version == packet.V5 || c.Options.Authenticate != nil: // the others were also tried with 3.1.1
@@ -156,6 +156,9 @@ func (c *Connection) refused(e *mqtt.Error) *cli.Exit {
 			text = c.Broker() + " wants a client ID" + code
 			exit.Help = "pass --id NAME"
 		}
+	}
+	if e.Ref != "" && v.FollowReferences.Known() && !v.FollowReferences.On() {
+		exit.Help = "--follow-references connects there"
 	}
 	if v.AuthCommand.IsSet() && (e.Reason == packet.BadUserNameOrPassword || e.Reason == packet.NotAuthorized) {
 		exit.Help = "check what --auth-command prints"

@@ -302,13 +302,9 @@ func (r *runner) reach(ctx context.Context) error {
 // of MQTT, the run uses one that the broker accepts.
 func (r *runner) probe(ctx context.Context) error {
 	g := r.plan.Groups[0]
-	var username *string
-	if b, ok := g.AppendUsername(nil, 0); ok {
-		name := string(b)
-		username = &name
-	}
+	username, _ := g.AppendUsername(nil, 0)
 	password, _ := g.AppendPassword(nil, 0)
-	p, err := r.conn.Probe(ctx, username, password)
+	p, err := r.conn.Probe(ctx, string(username), password)
 	if err != nil {
 		return err
 	}

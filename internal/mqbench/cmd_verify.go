@@ -46,10 +46,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer conn.Close()
-	if name := conn.Options.Username; name != nil {
-		o.Username = *name
-	}
-	o.Password = string(conn.Options.Password)
+	o.Username, o.Password = conn.Options.Username, string(conn.Options.Password)
 	way, err := newWay(ctx, conn, 2*o.Clients+64)
 	if err != nil {
 		return err

@@ -49,7 +49,9 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 		return nil, err
 	}
 	if conn != nil {
-		o.Username = conn.Options.Username
+		if name := conn.Options.Username; name != "" {
+			o.Username = &name
+		}
 		if p := conn.Options.Password; p != nil {
 			text := string(p)
 			o.Password = &text

@@ -121,11 +121,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		j.report.event(e)
 	}
 	endSession := false
-	if streams && !o.Resume && o.SessionExpiry == 0 && j.mayNeedSession() {
-		o.SessionExpiry = resumeTime
+	if streams && !o.Session.Resume && o.Session.Expiry == 0 && j.mayNeedSession() {
+		o.Session.Expiry = resumeTime
 		// Before 5.0 it takes two more connections, which is worth it if messages must not
 		// be delivered twice.
-		o.Keep = j.mayBeQoS2()
+		o.Session.Keep = j.mayBeQoS2()
 		endSession = true
 		if o.ClientID == "" && o.Version != packet.V31 && o.Version != packet.V311 {
 			o.ClientID, o.NewClientID = fmt.Sprintf("mqpub-%016x", rand.Uint64()), true
@@ -139,8 +139,8 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 	// Before 5.0 a session is kept under a client identifier that the user chose, or not at
 	// all.
 	old := client.Version() < packet.V5
-	kept := old && o.Keep && o.ClientID != "" && !o.NewClientID
-	twice.Store(old && streams && j.msg.QoS == 2 && !kept && !o.Resume)
+	kept := old && o.Session.Keep && o.ClientID != "" && !o.NewClientID
+	twice.Store(old && streams && j.msg.QoS == 2 && !kept && !o.Session.Resume)
 	j.inv.Service.Ready()
 	feedErr := feed(ctx)
 	if ctx.Err() != nil {
@@ -165,11 +165,11 @@ func (j *job) publish(ctx context.Context, feed func(context.Context) error, str
 		}
 	}
 	j.inv.Service.Stopping()
-	bye := j.conn.Properties.Bye(client.Version())
-	if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has && client.Version() >= packet.V5 {
-		bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
-	}
-	closeErr := client.CloseWith(last, &bye)
+	closeErr := client.Close(last, j.conn.Properties.Bye, func(bye *packet.Disconnect) {
+		if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); endSession && !has {
+			bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
+		}
+	})
 	if endSession && kept {
 		j.conn.DiscardSession(client)
 	}

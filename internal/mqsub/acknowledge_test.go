@@ -17,6 +17,7 @@ import (
 	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 	"github.com/mqtools/mqtools/mqtt/transport/memtest"
 )
 
@@ -146,7 +147,7 @@ func TestALargeRecordIsAcknowledgedWhenItIsWhole(t *testing.T) {
 				rest, _ := io.ReadAll(nc)
 				heard <- rest
 			}()
-			client, err := mqtt.Connect(t.Context(), network.Dial, &mqtt.Options{Version: packet.V311, KeepAlive: mqtt.NoKeepAlive})
+			client, err := mqtt.Connect(t.Context(), "mqtt://server.test", &mqtt.Options{Dial: over(network), Version: packet.V311, KeepAlive: mqtt.NoKeepAlive})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,4 +169,9 @@ func TestALargeRecordIsAcknowledgedWhenItIsWhole(t *testing.T) {
 			}
 		})
 	}
+}
+
+// over returns an Options.Dial that connects over a network in memory.
+func over(n *memtest.Network) func(context.Context, *transport.Target) (net.Conn, error) {
+	return func(ctx context.Context, _ *transport.Target) (net.Conn, error) { return n.Dial(ctx) }
 }

@@ -74,7 +74,7 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 // event is the client's OnEvent.
 func (p *published) event(e mqtt.Event) {
 	switch e.Kind {
-	case mqtt.EventUnwritten:
+	case mqtt.EventMayBeLost:
 		p.inv.Warnf("the connection was lost: %s at QoS 0 may not have been delivered", count(uint64(e.Count), "message"))
 	case mqtt.EventRefused, mqtt.EventUndeliverable:
 		if u, ok := errors.AsType[*mqtt.Undeliverable](e.Err); ok && len(u.Filters) > 0 {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/mqtools/mqtools/internal/process"
 	"github.com/mqtools/mqtools/mqtt"
-	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
@@ -25,24 +24,18 @@ func (j *job) reply(ctx context.Context, m *mqtt.Message) error {
 	if !j.echo && j.replyCommand == "" {
 		return nil
 	}
-	to, has := m.Properties.Bytes(packet.ResponseTopic)
-	if !has {
+	answer, err := mqtt.ReplyTo(m, &mqtt.Message{Payload: m.Payload})
+	if err != nil { // it is not a request
 		return nil
 	}
-	payload := m.Payload
 	if j.replyCommand != "" {
-		var err error
-		if payload, err = j.ask(ctx, m); err != nil {
+		if answer.Payload, err = j.ask(ctx, m); err != nil {
 			if ctx.Err() != nil { // the next client to receive the message will reply
 				return context.Cause(ctx)
 			}
 			j.inv.Warnf("no reply to a request on %s: %v", topic.Quote(m.Topic), err)
 			return nil
 		}
-	}
-	answer := &mqtt.Message{Topic: string(to), Payload: payload, QoS: m.QoS}
-	if data, has := m.Properties.Bytes(packet.CorrelationData); has {
-		answer.Properties, _ = answer.Properties.AppendBytes(packet.CorrelationData, data)
 	}
 	return j.publish(answer, "reply", func(err error) {
 		j.inv.Warnf("no reply to a request on %s: %v", topic.Quote(m.Topic), err)

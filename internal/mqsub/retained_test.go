@@ -172,7 +172,7 @@ func (r *retainer) follow(t *testing.T, quiet time.Duration) (lines int, took ti
 			r.serve(nc)
 		}
 	})
-	client, err := mqtt.Connect(t.Context(), network.Dial, &mqtt.Options{Version: packet.V5, KeepAlive: mqtt.NoKeepAlive})
+	client, err := mqtt.Connect(t.Context(), "mqtt://server.test", &mqtt.Options{Dial: over(network), Version: packet.V5, KeepAlive: mqtt.NoKeepAlive})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestWithoutAnAnswerThereIsNoEnd(t *testing.T) {
 				}
 			}
 		}()
-		client, err := mqtt.Connect(t.Context(), network.Dial, &mqtt.Options{Version: packet.V5, KeepAlive: mqtt.NoKeepAlive})
+		client, err := mqtt.Connect(t.Context(), "mqtt://server.test", &mqtt.Options{Dial: over(network), Version: packet.V5, KeepAlive: mqtt.NoKeepAlive})
 		if err != nil {
 			t.Fatal(err)
 		}

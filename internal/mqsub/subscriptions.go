@@ -17,26 +17,19 @@ import (
 func (j *job) readSubscriptions() error {
 	v := j.inv.Values
 	j.skipRetained, j.retainedOnly = v.SkipRetained.On(), v.RetainedOnly.On()
-	var options packet.SubscribeOptions
+	base := j.conn.Properties.Subscription()
+	base.QoS, base.NoLocal, base.RetainAsPublished = packet.QoS(v.QoS.Int()), v.NoLocal.On(), v.RetainAsPublished.On()
 	switch h := v.RetainHandling.Text(); {
 	case h == "new":
-		options |= packet.RetainHandlingNew
+		base.RetainHandling = mqtt.RetainedIfNew
 	case h == "never", j.skipRetained && !v.RetainHandling.IsSet():
-		options |= packet.RetainHandlingNone
+		base.RetainHandling = mqtt.RetainedNever
 	}
-	if v.RetainAsPublished.On() {
-		options |= packet.RetainAsPublished
-	}
-	if v.NoLocal.On() {
-		options |= packet.NoLocal
-	}
-	base := j.conn.Properties.Subscription()
-	base.QoS, base.Options = packet.QoS(v.QoS.Int()), options
 	add := func(label, filter string, s mqtt.Subscription) error {
 		if err := connection.CheckFilter(label, filter); err != nil {
 			return err
 		}
-		if _, _, shared := topic.ParseShare(filter); shared && s.Options&packet.NoLocal != 0 {
+		if _, _, shared := topic.ParseShare(filter); shared && s.NoLocal {
 			return option.Usagef("%s %s: a shared subscription has no \"no local\" [MQTT-3.8.3-4]", label, topic.Quote(filter))
 		}
 		s.Filter = filter
@@ -90,11 +83,8 @@ func (j *job) readSubscriptions() error {
 // out retained messages.
 func (j *job) wantsV5() bool {
 	for _, s := range j.subs {
-		o := s.Options
-		if j.skipRetained && !j.inv.Values.RetainHandling.IsSet() {
-			o &^= packet.RetainHandlingNone
-		}
-		if o != 0 || s.ID != 0 {
+		handled := s.RetainHandling != mqtt.RetainedAlways && !(j.skipRetained && !j.inv.Values.RetainHandling.IsSet())
+		if s.NoLocal || s.RetainAsPublished || handled || s.ID != 0 {
 			return true
 		}
 	}
@@ -123,14 +113,14 @@ func parseSub(text string, s mqtt.Subscription) (filter string, _ mqtt.Subscript
 			s.QoS = packet.QoS(n)
 		case name == "rh" && hasValue:
 			n, err = number(0, 2)
-			s.Options = s.Options&^(3<<4) | packet.SubscribeOptions(n<<4)
+			s.RetainHandling = mqtt.RetainHandling(n)
 		case name == "id" && hasValue:
 			n, err = number(1, 268435455)
 			s.ID = uint32(n)
 		case option == "nl":
-			s.Options |= packet.NoLocal
+			s.NoLocal = true
 		case option == "rap":
-			s.Options |= packet.RetainAsPublished
+			s.RetainAsPublished = true
 		default:
 			err = fmt.Errorf("unknown option %q", option)
 		}
@@ -146,7 +136,7 @@ func (j *job) unsubscribe(ctx context.Context) error {
 	if len(j.unsubs) == 0 {
 		return nil
 	}
-	codes, err := j.client.UnsubscribeWith(ctx, j.conn.Properties.Unsubscribe, j.unsubs...)
+	codes, err := j.client.Unsubscribe(ctx, j.unsubs...)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

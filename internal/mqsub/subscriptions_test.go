@@ -1,29 +1,27 @@
 package mqsub
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt"
-	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 func TestParseSub(t *testing.T) {
 	t.Parallel()
-	base := mqtt.Subscription{QoS: 1, Options: packet.RetainHandlingNone, ID: 5}
+	base := mqtt.Subscription{QoS: 1, RetainHandling: mqtt.RetainedNever, ID: 5}
 	for _, c := range []struct {
 		text, filter string
-		qos          packet.QoS
-		options      packet.SubscribeOptions
-		id           uint32
+		want         mqtt.Subscription
 	}{
-		{"a/#", "a/#", 1, packet.RetainHandlingNone, 5},
-		{"a;qos=2", "a", 2, packet.RetainHandlingNone, 5},
-		{"a;nl;rap;rh=1;id=268435455", "a", 1, packet.NoLocal | packet.RetainAsPublished | packet.RetainHandlingNew, 268435455},
-		{"a;rh=0;qos=0", "a", 0, 0, 5},
+		{"a/#", "a/#", base},
+		{"a;qos=2", "a", mqtt.Subscription{QoS: 2, RetainHandling: mqtt.RetainedNever, ID: 5}},
+		{"a;nl;rap;rh=1;id=268435455", "a", mqtt.Subscription{QoS: 1, NoLocal: true, RetainAsPublished: true, RetainHandling: mqtt.RetainedIfNew, ID: 268435455}},
+		{"a;rh=0;qos=0", "a", mqtt.Subscription{ID: 5}},
 	} {
 		filter, s, err := parseSub(c.text, base)
-		if err != nil || filter != c.filter || s.QoS != c.qos || s.Options != c.options || s.ID != c.id {
+		if err != nil || filter != c.filter || !reflect.DeepEqual(s, c.want) {
 			t.Errorf("%s: got %q %+v, %v", c.text, filter, s, err)
 		}
 	}

@@ -186,7 +186,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	}
 	j.client = client
 	defer func() { j.conn.Disconnect(j.client, ctx.Err() != nil) }() // output has been flushed and acknowledged
-	if j.conn.Options.Resume && client.SessionPresent() {
+	if j.conn.Options.Session.Resume && client.SessionPresent() {
 		j.inv.Debugf("the broker kept the session")
 	}
 	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // a warning names the other options

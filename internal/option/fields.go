@@ -37,6 +37,7 @@ type Fields struct {
 	Filter                *Value // --filter
 	FilterOut             *Value // --filter-out
 	First                 *Value // --first
+	FollowReferences      *Value // --follow-references
 	Force                 *Value // --force
 	Format                *Value // --format
 	FromLoad              *Value // --from-load
@@ -250,6 +251,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.FilterOut
 	case "first":
 		return &f.First
+	case "follow-references":
+		return &f.FollowReferences
 	case "force":
 		return &f.Force
 	case "format":

@@ -236,6 +236,10 @@ var retryOptions = []Option{
 		Help: "exit when the connection is lost",
 	},
 	{
+		Name: "follow-references", Tools: PubSub, Group: GroupRetry, Type: TypeBool, V5: true,
+		Help: "follow the broker's references to others",
+	},
+	{
 		Name: "reconnect-delay", Tools: PubSub, Group: GroupRetry, Type: TypeDuration,
 		Placeholder: "DURATION", Default: "30s", Min: int64(10 * time.Millisecond),
 		Help: "longest pause between attempts",

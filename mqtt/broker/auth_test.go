@@ -168,7 +168,7 @@ func TestSCRAM(t *testing.T) {
 			}
 		}
 		for _, bad := range [][2]string{{"user", "pen"}, {"unknown", "pencil"}} {
-			if _, err := mqtt.Dial(t.Context(), "mqtt://"+addr, as(bad[0], bad[1])); !errors.Is(err, packet.NotAuthorized) {
+			if _, err := mqtt.Connect(t.Context(), "mqtt://"+addr, as(bad[0], bad[1])); !errors.Is(err, packet.NotAuthorized) {
 				t.Errorf("%s: %q: %v", m, bad, err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/broker"
 	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/transport"
 )
 
 // A broker on its own port, from New to Close.
@@ -24,7 +25,7 @@ func Example() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := mqtt.Dial(ctx, "mqtt://"+ln.Addr().String(), nil)
+	c, err := mqtt.Connect(ctx, "mqtt://"+ln.Addr().String(), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func ExampleOptions() {
 		},
 	})
 	// Without a network: each connection is a pipe.
-	dial := func(context.Context) (net.Conn, error) {
+	dial := func(context.Context, *transport.Target) (net.Conn, error) {
 		mine, theirs := net.Pipe()
 		b.ServeConn(theirs)
 		return mine, nil
@@ -66,11 +67,10 @@ func ExampleOptions() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	defer b.Close(ctx)
-	if _, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "thief"}); err == nil {
+	if _, err := mqtt.Connect(ctx, "mqtt://pipe", &mqtt.Options{Dial: dial, ClientID: "thief"}); err == nil {
 		log.Fatal("unexpected dial")
 	}
-	joe := "joe"
-	c, err := mqtt.Connect(ctx, dial, &mqtt.Options{ClientID: "phone", Username: &joe, Password: []byte("secret")})
+	c, err := mqtt.Connect(ctx, "mqtt://pipe", &mqtt.Options{Dial: dial, ClientID: "phone", Username: "joe", Password: []byte("secret")})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 func dial(t *testing.T, addr string, o *mqtt.Options) *mqtt.Client {
 	t.Helper()
-	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, o)
+	c, err := mqtt.Connect(t.Context(), "mqtt://"+addr, o)
 	if err != nil {
 		t.Fatal(err)
 	}

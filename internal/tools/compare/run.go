@@ -355,7 +355,7 @@ func (b *broker) until(otherwise string, done func() bool) error {
 func (b *broker) watch(before []message) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	b.client, err = mqtt.Dial(ctx, fmt.Sprintf("mqtt://watcher:watcher@127.0.0.1:%d", b.port), &mqtt.Options{Version: packet.V5, ClientID: "watcher", MaxInflight: 20})
+	b.client, err = mqtt.Connect(ctx, fmt.Sprintf("mqtt://watcher:watcher@127.0.0.1:%d", b.port), &mqtt.Options{Version: packet.V5, ClientID: "watcher", MaxInflight: 20})
 	if err != nil {
 		return err
 	}
@@ -364,7 +364,7 @@ func (b *broker) watch(before []message) (err error) {
 			return err
 		}
 	}
-	_, err = b.client.Subscribe(ctx, mqtt.Subscription{Filter: "#", QoS: 2, Options: packet.RetainAsPublished | packet.RetainHandlingNone})
+	_, err = b.client.Subscribe(ctx, mqtt.Subscription{Filter: "#", QoS: 2, RetainAsPublished: true, RetainHandling: mqtt.RetainedNever})
 	return err
 }
 

@@ -19,6 +19,12 @@ func Start(t testing.TB) (b *broker.Broker, addr string) {
 	return StartOn(t, "127.0.0.1:0", nil, broker.Options{})
 }
 
+// URL starts a broker as Start does, and returns its URL for mqtt.Connect.
+func URL(t testing.TB) string {
+	_, addr := Start(t)
+	return "mqtt://" + addr
+}
+
 // StartWith is Start with options.
 func StartWith(t testing.TB, o broker.Options) (b *broker.Broker, addr string) {
 	t.Helper()

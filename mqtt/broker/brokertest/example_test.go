@@ -9,8 +9,7 @@ import (
 
 // TestHello is a test with its own broker, which stops when the test ends.
 func TestHello(t *testing.T) {
-	_, addr := brokertest.Start(t)
-	c, err := mqtt.Dial(t.Context(), "mqtt://"+addr, nil)
+	c, err := mqtt.Connect(t.Context(), brokertest.URL(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
