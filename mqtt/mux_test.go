@@ -277,7 +277,7 @@ func TestMuxAcknowledgesNothingFromAFailedMessageOn(t *testing.T) {
 				closed(t, c, p)
 				return
 			case "Serve":
-				errs = serving(t.Context(), x, c)
+				serving(t.Context(), x, c)
 				p.expect("82 06 0002 0001 23 01")
 				g.await(t, "c1 a2")
 				g.of("c1") <- nil
@@ -1050,7 +1050,6 @@ type muxServer struct {
 	count int
 	ids   []uint16 // to be acknowledged, in the order they were sent
 	acked []uint16
-	over  chan struct{} // all is acknowledged
 }
 
 func (s *muxServer) write() {

@@ -35,7 +35,7 @@ func (c *Client) Request(ctx context.Context, m *Message) (*Message, error) {
 	}
 	defer func() {
 		if ended := x.leave(); ended != nil {
-			go x.unsubscribe(context.Background(), ended) // ends with the client at the latest
+			go func() { _ = x.unsubscribe(context.Background(), ended) }() // ends with the client at the latest
 		}
 	}()
 	if err := x.Publish(ctx); err != nil {

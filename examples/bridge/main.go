@@ -48,13 +48,21 @@ func bridge(ctx context.Context, from, filter, to string) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close(context.Background())
+	defer end(out)
 	in, err := mqtt.Connect(ctx, from, source)
 	if err != nil {
 		return err
 	}
-	defer in.Close(context.Background())
+	defer end(in)
 	x := mqtt.Mux{Concurrency: 64}
 	x.Handle(mqtt.Subscription{Filter: filter, QoS: 2, RetainAsPublished: true}, out.Publish)
 	return x.Serve(ctx, in)
+}
+
+// end closes a client, but does not wait long for a server that is away: what is
+// not acknowledged stays in the session of the source.
+func end(c *mqtt.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.Close(ctx)
 }
