@@ -28,20 +28,20 @@ import (
 // A server is what a command meets. The zero server does all that it is asked for,
 // and knows no message.
 type server struct {
-	away   bool   // no server listens there
-	drops  string // numbers of the connections that it resets behind CONNACK: "1", "2+", "1+"
-	refuse string // of those that it refuses
-	cut    string // of those that it resets at the first SUBSCRIBE or PUBLISH
-	last   int    // the connection after which the server stops listening; 0: none
-	nth    int    // the connection by which it is reached; 0 is the first
-	mute   bool   // it acknowledges no message
-	denies bool   // it refuses each subscription and each message
-	deaf   bool   // it answers nothing but CONNECT
-	dumb   bool   // it answers nothing at all
-	stalls bool   // it reads nothing from the first SUBSCRIBE or PUBLISH on
-	floods bool   // messages without end follow each SUBACK
-	tells  string // a message that follows each SUBACK and PUBLISH
-	retain bool   // it is a retained one
+	Away   bool   // no server listens there
+	Drops  string // numbers of the connections that it resets behind CONNACK: "1", "2+", "1+"
+	Refuse string // of those that it refuses
+	Cut    string // of those that it resets at the first SUBSCRIBE or PUBLISH
+	Last   int    // the connection after which the server stops listening; 0: none
+	Nth    int    // the connection by which it is reached; 0 is the first
+	Mute   bool   // it acknowledges no message
+	Denies bool   // it refuses each subscription and each message
+	Deaf   bool   // it answers nothing but CONNECT
+	Dumb   bool   // it answers nothing at all
+	Stalls bool   // it reads nothing from the first SUBSCRIBE or PUBLISH on
+	Floods bool   // messages without end follow each SUBACK
+	Tells  string // a message that follows each SUBACK and PUBLISH
+	Retain bool   // it is a retained one
 }
 
 // among reports whether connection n is one of those.
@@ -61,7 +61,7 @@ func (s server) start(t *testing.T) (args []string, reached <-chan struct{}) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	if s.away {
+	if s.Away {
 		_ = ln.Close()
 	}
 	at1st := make(chan struct{})
@@ -74,7 +74,7 @@ func (s server) start(t *testing.T) (args []string, reached <-chan struct{}) {
 			if err != nil {
 				return
 			}
-			if n == s.last {
+			if n == s.Last {
 				_ = ln.Close()
 			}
 			go func() {
@@ -97,12 +97,12 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 	if p.v5 {
 		none = "\x00" // no properties
 	}
-	if s.dumb {
+	if s.Dumb {
 		reached()
 		<-over
 		return
 	}
-	if among(s.refuse, n) {
+	if among(s.Refuse, n) {
 		if p.v5 {
 			p.say(0x20, 3, 0, 0x87, 0)
 		} else {
@@ -111,22 +111,22 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 		return
 	}
 	p.connack()
-	if among(s.drops, n) {
+	if among(s.Drops, n) {
 		_ = p.SetLinger(0)
 		reached()
 		return
 	}
 	tell := func() {
-		if s.tells != "" {
+		if s.Tells != "" {
 			publish := "\x30"
-			if s.retain {
+			if s.Retain {
 				publish = "\x31"
 			}
-			p.say([]byte(publish + string([]byte{byte(3 + len(none) + len(s.tells))}) + "\x00\x01t" + none + s.tells)...)
+			p.say([]byte(publish + string([]byte{byte(3 + len(none) + len(s.Tells))}) + "\x00\x01t" + none + s.Tells)...)
 		}
 	}
 	for {
-		if b, err := p.r.Peek(1); err == nil && s.stalls && (b[0]>>4 == 3 || b[0]>>4 == 8) {
+		if b, err := p.r.Peek(1); err == nil && s.Stalls && (b[0]>>4 == 3 || b[0]>>4 == 8) {
 			reached()
 			<-over
 			return
@@ -137,25 +137,25 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 		}
 		kind, qos := first>>4, first>>1&3
 		if kind == 3 || kind == 8 || kind == 10 {
-			if n >= s.nth {
+			if n >= s.Nth {
 				reached()
 			}
 			switch {
-			case among(s.cut, n):
+			case among(s.Cut, n):
 				_ = p.SetLinger(0)
 				return
 			}
 		}
 		switch {
-		case s.deaf:
+		case s.Deaf:
 		case kind == 8:
 			code := string([]byte{body[len(body)-1] & 3})
-			if s.denies {
+			if s.Denies {
 				code = "\x80"
 			}
 			p.say([]byte(string([]byte{0x90, byte(3 + len(none)), body[0], body[1]}) + none + code)...)
 			tell()
-			if s.floods {
+			if s.Floods {
 				go func() {
 					body := "\x00\x01t" + none + strings.Repeat("x", 1000) // so that a pipe is soon full, even on a busy machine
 					head := []byte{0x30, byte(len(body)) | 0x80, byte(len(body) >> 7)}
@@ -170,9 +170,9 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 			p.say([]byte(string([]byte{0xb0, byte(2 + 2*len(none)), body[0], body[1]}) + none + none)...)
 		case first == 0xc0:
 			p.say(0xd0, 0)
-		case kind == 3 && qos > 0 && !s.mute:
+		case kind == 3 && qos > 0 && !s.Mute:
 			id := body[2+int(body[0])<<8+int(body[1]):]
-			if s.denies && p.v5 {
+			if s.Denies && p.v5 {
 				p.say([]byte{0, 0x40, 0x50}[qos], 4, id[0], id[1], 0x87, 0)
 			} else {
 				p.say([]byte{0, 0x40, 0x50}[qos], 2, id[0], id[1])
@@ -187,27 +187,29 @@ func (s server) serve(p *rawPeer, n int, reached func(), over <-chan struct{}) {
 
 // An end is what ends a command, and what becomes of it.
 type end struct {
-	name    string
-	server  server
-	script  string   // what the shell runs, if one does; "$@" is the command
-	words   string   // further ones of the command
-	input   string   // what IN is
-	stdin   string   // what comes from there; an end that is "..." leaves it open
-	stdout  string   // see startIO
-	typed   string   // at the terminal, at once
-	signals []any    // sent in turn once the server is reached: a syscall.Signal, or what is typed
-	started string   // or once it has written this
-	first   bool     // the command is the first process of a PID namespace
-	status  int      // as a shell says it
-	or      int      // another that it may be
-	says    []string // the lines of standard error, but for --debug's; an end that is "*" is any, and the line "..." any lines
-	writes  string   // the file that it changes; others it leaves alone, and makes none
+	Each    string  // "signal": in place of this end there is one for each signal
+	All     endList // in place of this end there are these, with its words and streams
+	Name    string
+	Server  server
+	Script  string   // what the shell runs, if one does; "$@" is the command
+	Words   string   // further ones of the command
+	Input   string   // what IN is
+	Stdin   string   // what comes from there; an end that is "..." leaves it open
+	Stdout  string   // see startIO
+	Typed   string   // at the terminal, at once
+	Signals []string // sent in turn once the server is reached: SIGTERM and so on, what is typed, or "closed"
+	Started string   // or once it has written this
+	First   bool     // the command is the first process of a PID namespace
+	Status  int      // as a shell says it
+	Or      int      // another that it may be
+	Says    []string // the lines of standard error, but for --debug's; an end that is "*" is any, and the line "..." any lines
+	Writes  string   // the file that it changes; others it leaves alone, and makes none
 }
 
 // kind is the end's name in the list of ends, "" for others.
 func (e *end) kind() (kind string) {
 	for _, k := range ends {
-		if rest, ok := strings.CutPrefix(e.name, k); ok && len(k) > len(kind) && (rest == "" || rest[0] == ' ' || rest[0] == ',') {
+		if rest, ok := strings.CutPrefix(e.Name, k); ok && len(k) > len(kind) && (rest == "" || rest[0] == ' ' || rest[0] == ',') {
 			kind = k
 		}
 	}
@@ -233,17 +235,17 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 	t.Helper()
 	dir := t.TempDir()
 	for name, b := range files {
-		if !strings.Contains(r.command+r.input+e.input+e.words+".", name) {
+		if !strings.Contains(r.Command+r.Input+e.Input+e.Words+".", name) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	addr, reached := e.server.start(t)
+	addr, reached := e.Server.start(t)
 	words := e.line(r, bin, addr)
-	if e.script != "" {
-		words = append([]string{"bash", "-c", e.script, "bash"}, words...)
+	if e.Script != "" {
+		words = append([]string{"bash", "-c", e.Script, "bash"}, words...)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -253,22 +255,22 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = time.Second
-	if e.first {
+	if e.First {
 		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	}
-	c.pipes(t, e, cmp.Or(e.stdin, r.stdin))
+	c.pipes(t, e, cmp.Or(e.Stdin, r.Stdin))
 	before, _ := c.modes()
 	alive := c.pipe(t, true) // open as long as one of its processes is
 	c.theirs, c.ExtraFiles = append(c.theirs, alive[1]), []*os.File{alive[1]}
 	opened := c.fifo(t)
 	switch {
-	case e.started != "":
-		c.up = append(c.up, func() bool { return strings.Contains(c.err.String()+c.out.String(), e.started) })
-	case strings.Contains(e.words, "--out "+fifo): // a pipe without a reader
+	case e.Started != "":
+		c.up = append(c.up, func() bool { return strings.Contains(c.err.String()+c.out.String(), e.Started) })
+	case strings.Contains(e.Words, "--out "+fifo): // a pipe without a reader
 		c.up = append(c.up, c.waits(unix.SYS_OPENAT, unix.AT_FDCWD))
 	case slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "fifo") }):
 		c.up = append(c.up, opened)
-	case e.stdout == "full", strings.HasSuffix(e.stdin, "..."):
+	case e.Stdout == "full", strings.HasSuffix(e.Stdin, "..."):
 	default:
 		c.up = append(c.up, func() bool {
 			select {
@@ -288,7 +290,7 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 			_ = f.Close()
 		}
 	}()
-	if errors.Is(err, fs.ErrPermission) && e.first {
+	if errors.Is(err, fs.ErrPermission) && e.First {
 		t.Skip("no PID namespace may be made here")
 	}
 	if err != nil {
@@ -297,7 +299,7 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		c.send(e.signals)
+		c.send(e.Signals)
 	}()
 	err = c.Wait()
 	close(c.over)
@@ -310,10 +312,10 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 	}
 	status = c.ProcessState.ExitCode()
 	if ws, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		if status = 128 + int(ws.Signal()); e.first {
+		if status = 128 + int(ws.Signal()); e.First {
 			t.Errorf("it died by %v, which the first process cannot", ws.Signal())
 		}
-	} else if e.status > 128 && !e.first && e.script == "" {
+	} else if e.Status > 128 && !e.First && e.Script == "" {
 		t.Errorf("it has exited with %d, want death by the signal", status)
 	}
 	_ = alive[0].SetReadDeadline(time.Now().Add(patience))
@@ -336,19 +338,19 @@ func (e *end) run(t *testing.T, r *row, bin string, files map[string][]byte) (st
 
 // line is the command line.
 func (e *end) line(r *row, bin string, addr []string) (words []string) {
-	for i, w := range strings.Fields(r.command + " " + e.words) {
+	for i, w := range strings.Fields(r.Command + " " + e.Words) {
 		switch {
 		case i == 0:
 			w = bin + "/" + w
 		case w == "ADDR":
 			w = addr[1] + ":" + addr[3]
 		case w == "IN":
-			w = cmp.Or(e.input, r.input)
+			w = cmp.Or(e.Input, r.Input)
 		}
 		words = append(words, w)
 	}
-	connects := !slices.ContainsFunc(r.without, func(o omission) bool { return slices.Contains(o.ends, "broker away") })
-	if connects && !strings.Contains(r.command, "ADDR") && !slices.Contains(words, "--serve") {
+	connects := r.omits("broker away") == 0
+	if connects && !strings.Contains(r.Command, "ADDR") && !slices.Contains(words, "--serve") {
 		words = append(words, addr...)
 	}
 	return words
@@ -373,33 +375,31 @@ func (e *end) left(t *testing.T, dir string, files map[string][]byte) {
 			t.Error(err)
 		case !there:
 			t.Errorf("it has left %s behind: %.100q", name, b)
-		case bytes.Equal(b, was) != (name != e.writes):
+		case bytes.Equal(b, was) != (name != e.Writes):
 			t.Errorf("%s is now %.100q, %d bytes", name, b, len(b))
 		}
 	}
 }
 
 // send sends the signals, when the command is at work.
-func (c *command) send(signals []any) {
+func (c *command) send(signals []string) {
 	up := func() bool { return !slices.ContainsFunc(c.up, func(f func() bool) bool { return !f() }) }
 	if len(signals) == 0 || !poll(c.over, up) {
 		return
 	}
 	for _, s := range signals {
-		switch s := s.(type) {
-		case syscall.Signal:
-			_ = c.Process.Signal(s)
-		case string:
-			if s == "closed" {
-				_ = c.terminal.Close()
-			} else {
-				_, _ = io.WriteString(c.terminal, s)
-			}
+		switch sig := unix.SignalNum(s); {
+		case sig != 0:
+			_ = c.Process.Signal(sig)
+		case s == "closed":
+			_ = c.terminal.Close()
+		default:
+			_, _ = io.WriteString(c.terminal, s)
 		}
 	}
 }
 
-// pipes opens the streams. Standard output is read unless e.stdout says what it is:
+// pipes opens the streams. Standard output is read unless e.Stdout says what it is:
 // "stalled", a pipe that is not read, and that has to be full before the signals;
 // "full", one that is full already, and the command has to wait for it; "gone", one
 // whose reader is; "terminal".
@@ -411,15 +411,15 @@ func (c *command) pipes(t *testing.T, e *end, stdin string) {
 		in := c.pipe(t, false)
 		_, _ = io.WriteString(in[1], text)
 		c.Stdin, c.ours, c.theirs = in[0], append(c.ours, in[1]), append(c.theirs, in[0])
-		if strings.HasSuffix(e.stdin, "...") && e.started == "" {
+		if strings.HasSuffix(e.Stdin, "...") && e.Started == "" {
 			c.up = append(c.up, c.waits(unix.SYS_READ, 0))
 		}
 	}
-	switch e.stdout {
+	switch e.Stdout {
 	case "stalled", "full":
 		out := c.pipe(t, false)
 		c.Stdout, c.ours = out[1], append(c.ours, out[0], out[1])
-		if e.stdout == "stalled" {
+		if e.Stdout == "stalled" {
 			c.up = append(c.up, func() bool { return isFull(out[1]) })
 			return
 		}
@@ -433,13 +433,13 @@ func (c *command) pipes(t *testing.T, e *end, stdin string) {
 		c.Stdout, c.theirs = out[1], append(c.theirs, out[1])
 	case "terminal":
 		master, slave := openTerminal(t)
-		if c.Stdout, c.terminal = slave, master; e.stdin == "" {
+		if c.Stdout, c.terminal = slave, master; e.Stdin == "" {
 			c.Stdin = slave
 			c.SysProcAttr.Setsid, c.SysProcAttr.Setctty, c.SysProcAttr.Setpgid = true, true, false
 		}
 		c.theirs, c.ours = append(c.theirs, slave), append(c.ours, master)
 		go func() { _, _ = io.Copy(&c.out, master) }()
-		_, _ = io.WriteString(master, e.typed)
+		_, _ = io.WriteString(master, e.Typed)
 	}
 }
 

@@ -4,13 +4,18 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/mqtools/mqtools/internal/cli"
 )
@@ -21,26 +26,80 @@ var ends = []string{"success", "time", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT",
 
 // A row is a command and its ends.
 type row struct {
-	command string // in words; ADDR is the server's address, IN the input, SCRIPT one of mqbench play's
-	stdin   string // of its ends that have none
-	input   string // of its ends that have none
-	ends    []end
-	without []omission
+	Commands []string // in words; ADDR is the server's address, IN the input
+	Command  string   `yaml:"-"` // one of them
+	Stdin    string   // of its ends that have none
+	Input    string   // of its ends that have none
+	Ends     endList
+	Without  map[string][]string // the reasons why it does not have some ends
 }
 
-// An omission is why a command does not have some ends.
-type omission struct {
-	why  string
-	ends []string
+// omits returns how many reasons the row has not to have the end.
+func (r *row) omits(kind string) (n int) {
+	for _, kinds := range r.Without {
+		if slices.Contains(kinds, kind) {
+			n++
+		}
+	}
+	return n
 }
 
-var (
-	offline  = omission{"it connects to no broker", []string{"broker away", "broker gone", "refused"}}
-	untimed  = omission{"it has no time limit", []string{"time"}}
-	silent   = omission{"it writes nothing to standard output", []string{"disk full", "reader gone", "reader stalled"}}
-	unending = omission{"it has no end of its own", []string{"success"}}
-	instant  = omission{"it reads nothing, and has ended before a signal comes", []string{"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT ignored", "SIGHUP ignored", "PID 1"}}
-)
+// endList is a list of ends, in which other lists may stand.
+type endList []end
+
+func (l *endList) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind == yaml.SequenceNode {
+		for _, c := range n.Content {
+			if err := l.UnmarshalYAML(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var e end
+	if err := n.Decode(&e); err != nil {
+		return err
+	}
+	if err := known(n, reflect.TypeFor[end]()); err != nil {
+		return err
+	}
+	switch {
+	case e.Each == "signal":
+		*l = append(*l, signals(e)...)
+	case e.All != nil:
+		for _, one := range e.All {
+			one.Words = strings.TrimSpace(e.Words + " " + one.Words)
+			one.Stdout = cmp.Or(one.Stdout, e.Stdout)
+			one.Started = cmp.Or(one.Started, e.Started)
+			one.Typed = cmp.Or(one.Typed, e.Typed)
+			*l = append(*l, one)
+		}
+	default:
+		*l = append(*l, e)
+	}
+	return nil
+}
+
+// known returns an error if a mapping has a key that is not a field of the type, which
+// Decode ignores.
+func known(n *yaml.Node, of reflect.Type) error {
+	for i := 0; i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		field, found := of.FieldByNameFunc(func(name string) bool { return strings.ToLower(name) == key.Value })
+		if !found {
+			return fmt.Errorf("line %d: unknown key %q", key.Line, key.Value)
+		}
+		if field.Type == reflect.TypeFor[server]() {
+			if err := known(n.Content[i+1], field.Type); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // TestEveryCommandHasItsEnds runs the tools themselves, each command through every
 // end that it can meet.
@@ -51,7 +110,8 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := inputs(t)
+	rows, texts := table(t)
+	files := inputs(t, texts)
 	type cell struct {
 		*row
 		end
@@ -61,17 +121,17 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 	for range 8 { // most of them wait, for a signal or for a time
 		work.Go(func() {
 			for c := range cells {
-				t.Run(c.command+"/"+c.name, func(t *testing.T) {
+				t.Run(c.Command+"/"+c.Name, func(t *testing.T) {
 					status, lines := c.run(t, c.row, bin, files)
-					if status != c.status && (c.or == 0 || status != c.or) || !said(lines, c.says) {
-						t.Errorf("status %d, stderr %q; want %d and %q", status, lines, c.status, c.says)
+					if status != c.Status && (c.Or == 0 || status != c.Or) || !said(lines, c.Says) {
+						t.Errorf("status %d, stderr %q; want %d and %q", status, lines, c.Status, c.Says)
 					}
 				})
 			}
 		})
 	}
-	for _, r := range table() {
-		for _, e := range r.ends {
+	for _, r := range rows {
+		for _, e := range r.Ends {
 			cells <- cell{&r, e}
 		}
 	}
@@ -79,45 +139,90 @@ func TestEveryCommandHasItsEnds(t *testing.T) {
 	work.Wait()
 }
 
-// table is the table of ends.
-func table() []row { return slices.Concat(subscribers(), publishers(), pages(), loads(), results()) }
+// table reads the table of ends, and the files that its commands are given.
+func table(t *testing.T) (rows []row, files map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/ends.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Shared   map[string]any
+		Commands []row
+		Files    map[string]string
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs("../../scripts/client/ack-unknown.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, several := range all.Commands {
+		if several.Input == "SCRIPT" {
+			several.Input = script
+		}
+		for _, command := range several.Commands {
+			r := several
+			r.Command, r.Ends = command, slices.Clone(several.Ends)
+			for i := range r.Ends {
+				r.Ends[i].of(&r)
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows, all.Files
+}
+
+// of makes an end of a list that several commands share one of this row.
+func (e *end) of(r *row) {
+	tool := strings.Fields(r.Command)[0]
+	e.Says = slices.Clone(e.Says)
+	for i, line := range e.Says {
+		if rest, ok := strings.CutPrefix(line, "TOOL: "); ok {
+			e.Says[i] = tool + ": " + rest
+		}
+	}
+	if e.Stdin == "EOF" {
+		e.Stdin = strings.TrimSuffix(r.Stdin, "...")
+	}
+	if tool == "mqbench" && e.Status == 6 { // its status of output that cannot be written
+		e.Status = 1
+	}
+}
 
 // Every command of the tools has a row.
 func TestNoCommandIsMissingInTheTableOfEnds(t *testing.T) {
 	t.Parallel()
-	all := table()
+	all, _ := table(t)
 	for _, want := range commands() {
-		if !slices.ContainsFunc(all, func(r row) bool { return begins(strings.Fields(r.command), strings.Fields(want)) }) {
+		if !slices.ContainsFunc(all, func(r row) bool { return begins(strings.Fields(r.Command), strings.Fields(want)) }) {
 			t.Errorf("%s has no row", want)
 		}
 	}
 	for _, r := range all {
 		for _, kind := range ends {
-			has := slices.ContainsFunc(r.ends, func(e end) bool { return e.kind() == kind })
-			omitted := 0
-			for _, o := range r.without {
-				if slices.Contains(o.ends, kind) {
-					omitted++
-				}
-			}
-			switch {
+			has := slices.ContainsFunc(r.Ends, func(e end) bool { return e.kind() == kind })
+			switch omitted := r.omits(kind); {
 			case !has && omitted == 0:
-				t.Errorf("%s: neither has it the end %q nor a reason", r.command, kind)
+				t.Errorf("%s: neither has it the end %q nor a reason", r.Command, kind)
 			case has && omitted > 0, omitted > 1:
-				t.Errorf("%s: there are two words on the end %q", r.command, kind)
+				t.Errorf("%s: there are two words on the end %q", r.Command, kind)
 			}
 		}
 		names := map[string]bool{}
-		for _, e := range r.ends {
-			if names[e.name] {
-				t.Errorf("%s: two ends are called %q", r.command, e.name)
+		for _, e := range r.Ends {
+			if names[e.Name] {
+				t.Errorf("%s: two ends are called %q", r.Command, e.Name)
 			}
-			names[e.name] = true
+			names[e.Name] = true
 		}
-		for _, o := range r.without {
-			for _, kind := range o.ends {
+		for _, kinds := range r.Without {
+			for _, kind := range kinds {
 				if !slices.Contains(ends, kind) {
-					t.Errorf("%s: %q is no end", r.command, kind)
+					t.Errorf("%s: %q is not an end", r.Command, kind)
 				}
 			}
 		}
@@ -175,16 +280,12 @@ func commands() (all []string) {
 	return all
 }
 
-// inputs makes the files that the commands are given.
-func inputs(t *testing.T) map[string][]byte {
+// inputs makes the files that the commands are given: those of the table, and results.
+func inputs(t *testing.T, texts map[string]string) map[string][]byte {
 	t.Helper()
-	files := map[string][]byte{
-		"line":      []byte("x\n"),
-		"conf":      []byte("contexts:\n  x:\n    host: h\n  z:\n    host: h\n"),
-		"out":       []byte("what was there before\n"),
-		"kubectl":   []byte(kubectl),
-		"bad.yaml":  []byte("name: [\n"),
-		"play.yaml": []byte(plays),
+	files := map[string][]byte{}
+	for name, text := range texts {
+		files[name] = []byte(text)
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"a.mqb", "b.mqb"} {
@@ -198,56 +299,24 @@ func inputs(t *testing.T) map[string][]byte {
 	return files
 }
 
-func one(s any) []any { return []any{s} }
-
-func told(tool string, lines ...string) (all []string) {
-	for _, l := range lines {
-		all = append(all, tool+": "+l)
-	}
-	return all
-}
-
-// signals are the ends by signals. says is what the tool says of one.
-func signals(base end, says func(what string) []string) (all []end) {
-	add := func(name string, status int, what string, signals ...any) *end {
+// signals are the ends by signals. In the lines of base, WHAT is the word for one.
+func signals(base end) (all []end) {
+	add := func(name string, status int, what string, signals ...string) *end {
 		e := base
-		e.name, e.signals, e.status, e.says = name, signals, status, says(what)
+		e.Name, e.Signals, e.Status, e.Each = name, signals, status, ""
+		e.Says = slices.Clone(base.Says)
+		for i := range e.Says {
+			e.Says[i] = strings.ReplaceAll(e.Says[i], "WHAT", what)
+		}
 		all = append(all, e)
 		return &all[len(all)-1]
 	}
-	add("SIGINT", 130, "interrupted", syscall.SIGINT)
-	add("SIGTERM", 143, "terminated", syscall.SIGTERM)
-	add("SIGHUP", 129, "hung up", syscall.SIGHUP)
-	add("SIGQUIT", 131, "quit", syscall.SIGQUIT)
-	add("SIGINT ignored", 143, "terminated", syscall.SIGINT, syscall.SIGTERM).script = `trap "" INT; exec "$@"`
-	add("SIGHUP ignored", 131, "quit", syscall.SIGHUP, syscall.SIGQUIT).script = `trap "" HUP; exec "$@"`
-	add("PID 1", 143, "terminated", syscall.SIGTERM).first = true
+	add("SIGINT", 130, "interrupted", "SIGINT")
+	add("SIGTERM", 143, "terminated", "SIGTERM")
+	add("SIGHUP", 129, "hung up", "SIGHUP")
+	add("SIGQUIT", 131, "quit", "SIGQUIT")
+	add("SIGINT ignored", 143, "terminated", "SIGINT", "SIGTERM").Script = `trap "" INT; exec "$@"`
+	add("SIGHUP ignored", 131, "quit", "SIGHUP", "SIGQUIT").Script = `trap "" HUP; exec "$@"`
+	add("PID 1", 143, "terminated", "SIGTERM").First = true
 	return all
-}
-
-func nothing(string) []string { return nil }
-
-func anything(string) []string { return []string{"..."} }
-
-const (
-	refused    = "127.0.0.1:PORT refused the connection: not authorized (0x87)"
-	checkLogin = "check --username and --password-file, and the broker's access rules"
-	nobody     = "cannot connect to 127.0.0.1:PORT: connection refused"
-	isRunning  = "is a broker running there? check -h, -p or -L"
-)
-
-// secret are the ends of what a password is read for, from a file that is not there and
-// from one without end.
-func secret(tool string) []end {
-	const words = "-u x --password-file "
-	return []end{
-		{name: "bad input, password", words: words + "missing", status: 2, says: told(tool, `--password-file: cannot read "missing": no such file`, "*")},
-		{name: "SIGTERM, no password", words: words + "fifo.yaml", signals: one(syscall.SIGTERM), status: 143},
-		{name: "PID 1, no password", words: words + "fifo.yaml", first: true, signals: one(syscall.SIGTERM), status: 143},
-	}
-}
-
-// slow is secret's end by time.
-func slow(tool string) end {
-	return end{name: "time, no password", words: "-u x --password-file fifo.yaml -W 0.05", status: 27, says: told(tool, "timed out after 50ms (not connected)")}
 }
