@@ -80,7 +80,7 @@ func (c *config) all(name string) *failure {
 	}
 	if path != "" {
 		err = c.file(path, false)
-	} else if path = defaultFile(name, c.line.Env.Lookup); path != "" {
+	} else if path = defaultFile(name, c.line.Env.Variable); path != "" {
 		err = c.file(path, true)
 	}
 	if err != nil {
