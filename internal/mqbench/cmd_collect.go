@@ -38,13 +38,11 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	}
 	var all []saved
 	for _, path := range inv.Args {
-		var some []saved
-		var err error
-		if info, serr := os.Stat(path); path != "-" && serr == nil && info.IsDir() {
-			some, err = readDir(inv, path)
-		} else {
-			some, err = readResults(inv, []string{path})
+		read := readSaved
+		if info, err := os.Stat(path); path != "-" && err == nil && info.IsDir() {
+			read = readDir
 		}
+		some, err := read(inv, path)
 		if err != nil {
 			return err
 		}
@@ -59,7 +57,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, cli.Failed(option.ExitFailure, err)
+		return nil, failure(err)
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -67,13 +65,11 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 			continue
 		}
 		some, err := readFile(inv, path)
-		var unread *fs.PathError
-		switch {
-		case err == nil:
-			all = append(all, some...)
-		case errors.As(err, &unread) && unread.Op == "open":
-			return nil, cli.Failed(option.ExitFailure, err)
-		case !errors.Is(err, result.ErrNoResult):
+		all = append(all, some...) // none with an error
+		switch unread, _ := errors.AsType[*fs.PathError](err); {
+		case unread != nil && unread.Op == "open":
+			return nil, failure(err)
+		case err != nil && !errors.Is(err, result.ErrNoResult):
 			inv.Warnf("skipped: %v", err)
 		}
 	}
@@ -125,10 +121,8 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 		return nil, cli.Failed(option.ExitFailure, errors.New("kubectl: "+lastWords(said.String(), "kubectl")))
 	case errors.Is(readErr, result.ErrNoResult):
 		return nil, &cli.Exit{Code: option.ExitFailure, Err: readErr, Help: "the job may not be over: kubectl wait --for=condition=complete job/" + name}
-	case readErr != nil:
-		return nil, cli.Failed(option.ExitFailure, readErr)
 	}
-	return all, nil
+	return all, failure(readErr)
 }
 
 // isDNSLabel reports whether a text can be the name of a Kubernetes object.
