@@ -80,15 +80,11 @@ func namesBroker(o *Option) bool {
 
 // ofBroker reports whether an option is specific to one broker.
 func ofBroker(o *Option) bool {
-	if o.Group == GroupTLS || namesBroker(o) {
-		return true
-	}
-	switch o.Name {
-	case "port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "username", "password", "password-file", "password-command", "auth", "auth-command":
-		return true
-	}
-	return false
+	return o.Group == GroupTLS || namesBroker(o) || slices.Contains(ofBrokers[:], o.Name)
 }
+
+var ofBrokers = [...]string{"port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command",
+	"username", "password", "password-file", "password-command", "auth", "auth-command"}
 
 // append appends the uses of one part.
 func (f ConfigFile) append(all []Use, e *yamlfile.Entry, name string, tool ToolSet, origin Origin) ([]Use, error) {
@@ -206,7 +202,7 @@ func (f ConfigFile) HoldsSecret() bool {
 			if len(rows) == 0 {
 				continue
 			}
-			for _, n := range append([]*yamlfile.Node{e.Value}, e.Value.Items...) {
+			for _, n := range e.Value.AsList() {
 				if n.Kind == yamlfile.Scalar && rows[0].HoldsSecret(n.Text) {
 					return true
 				}
@@ -235,9 +231,4 @@ func (f ConfigFile) Broker(n *yamlfile.Node) string {
 	default:
 		return host
 	}
-}
-
-// FormError returns the usage error of an edit that the form of the file does not allow.
-func (f ConfigFile) FormError(err error) error {
-	return Usagef("%s: %v", f.Path, err)
 }
