@@ -83,10 +83,7 @@ type Config struct {
 func Chosen(env *Environment, uses []Use, name string) (value, label string, set bool) {
 	for _, use := range uses {
 		if use.Opt.Name == name {
-			value, set, label = use.Raw, true, "--"+name
-			if use.Place != "" {
-				label = use.Place + ": " + label
-			}
+			value, set, label = use.Raw, true, use.where()
 		}
 	}
 	if set {
@@ -399,10 +396,8 @@ func (o *Option) wants() string {
 		return "true or false"
 	case TypeInt:
 		return strings.TrimPrefix(o.wantNumber(nil).Error(), "want ")
-	case TypeDuration:
-		return "a duration"
-	case TypeSize:
-		return "a size"
+	case TypeDuration, TypeSize:
+		return "a " + o.what()
 	case TypeChoice:
 		return o.choiceWords()
 	case TypeProperty:

@@ -172,27 +172,20 @@ func (n *normalizer) option(o *Option, spelling string) *UsageError {
 	switch {
 	case o.Type == TypeBool:
 		n.out = append(n.out, "--"+o.Name)
-		return nil
 	case o.Type == TypeProperty:
 		return n.property(o, spelling)
-	case o.Optional:
-		value := ""
-		switch {
-		case n.next == len(n.argv):
-			n.may = o
-		case o.takesNext(n.argv[n.next]):
-			value = n.argv[n.next]
-			n.next++
-		}
-		n.emit(o, value)
-		return nil
-	}
-	if n.next == len(n.argv) {
+	case n.next == len(n.argv) && !o.Optional:
 		n.wants = o
 		return Usagef("%s needs a value: %s", spelling, o.Placeholder)
+	case n.next == len(n.argv):
+		n.may = o
+		n.emit(o, "")
+	case o.Optional && !o.takesNext(n.argv[n.next]):
+		n.emit(o, "")
+	default:
+		n.emit(o, n.argv[n.next])
+		n.next++
 	}
-	n.emit(o, n.argv[n.next])
-	n.next++
 	return nil
 }
 
