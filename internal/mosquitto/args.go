@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -118,10 +119,7 @@ func (c *config) words(argv []string) *failure {
 		value := "true"
 		if o.takesValue() {
 			if i++; i == len(argv) {
-				if o.missing != "" {
-					return wrongf("%s", o.missing)
-				}
-				return wrongf("%s argument given but no %s specified.", o.label(), o.noun)
+				return wrongf("%s", cmp.Or(o.missing, o.label()+" argument given but no "+o.noun+" specified."))
 			}
 			value = argv[i]
 		}
@@ -166,11 +164,7 @@ func (c *config) use(o *row, value string) (err *failure) {
 	if o.wrong != "" {
 		n, numErr := strconv.ParseInt(strings.TrimLeft(value, " \t"), 10, 64)
 		if numErr != nil || n < o.least || n > o.most {
-			text := o.wrong
-			if strings.Contains(text, "%s") {
-				text = fmt.Sprintf(text, value)
-			}
-			return &failure{text: text, tight: o.tight}
+			return &failure{text: strings.Replace(o.wrong, "%s", value, 1), tight: o.tight}
 		}
 		value = strconv.FormatInt(n, 10)
 	}
@@ -248,8 +242,8 @@ func (c *config) topic(label, value string) *failure {
 
 func (c *config) checkFormat(value string) (string, *failure) {
 	_, err := format.Compile(value, "")
-	var e *format.PatternError
-	if !errors.As(err, &e) {
+	e, wrong := errors.AsType[*format.PatternError](err)
+	if !wrong {
 		return value, nil
 	}
 	what := "format"
