@@ -304,9 +304,7 @@ func described(commands []Command) []*option.Command {
 	all := make([]*option.Command, len(commands))
 	for i := range commands {
 		c := commands[i].Command
-		if len(commands[i].Commands) > 0 {
-			c.Commands = described(commands[i].Commands)
-		}
+		c.Commands = described(commands[i].Commands)
 		all[i] = &c
 	}
 	return all

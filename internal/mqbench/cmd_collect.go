@@ -33,22 +33,12 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	if inv.Values.Namespace.IsSet() {
 		return option.Usagef("%s has no effect on files", inv.Values.Namespace.Name()).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
 	}
-	if len(inv.Args) == 0 {
-		return errNoFile
-	}
-	var all []saved
-	for _, path := range inv.Args {
-		read := readSaved
+	return mergeSaved(ctx, inv, func(inv *cli.Invocation, path string) ([]saved, error) {
 		if info, err := os.Stat(path); path != "-" && err == nil && info.IsDir() {
-			read = readDir
+			return readDir(inv, path)
 		}
-		some, err := read(inv, path)
-		if err != nil {
-			return err
-		}
-		all = append(all, some...)
-	}
-	return writeMerged(ctx, inv, all)
+		return readSaved(inv, path)
+	})
 }
 
 // readDir reads the results in the files of a directory. Other files are skipped, and

@@ -251,10 +251,7 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 }
 
 func readLoops(v *option.Values) int {
-	if v.Loops.IsSet() {
-		return v.Loops.Int()
-	}
-	return result.Processors()
+	return cmp.Or(v.Loops.Int(), result.Processors())
 }
 
 func readEngine(v *option.Values) swarm.Engine {
@@ -567,9 +564,7 @@ func (o *output) Write(b []byte) (n int, err error) {
 	if o.f != nil {
 		err = fileerror.Explain(err)
 	}
-	if o.failed == nil {
-		o.failed = err
-	}
+	o.failed = cmp.Or(o.failed, err)
 	return n, err
 }
 
@@ -657,14 +652,7 @@ func (o *output) discard() {
 // parent was killed.
 func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
 	ctx, o.end = context.WithCancel(context.WithoutCancel(ctx))
-	closed := cli.WatchClosedPipe(ctx, inv.StdoutFile())
-	go func() {
-		select {
-		case <-closed:
-			inv.Abandon(ctx, cli.ErrPipe)
-		case <-ctx.Done():
-		}
-	}()
+	inv.AbandonUnread(ctx)
 }
 
 // lineIntervals is how many intervals the result in a log line has.

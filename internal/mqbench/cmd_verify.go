@@ -148,11 +148,8 @@ func writeVerdict(inv *cli.Invocation, v *bench.Verdict) error {
 // verifyOptions reads what to verify, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: cmp.Or(v.Clients.Int(), 10), Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
-	if v.Clients.IsSet() {
-		o.Clients = v.Clients.Int()
-	}
 	if v.Rate.IsSet() {
 		if o.Rate, err = rate(v.Rate); err != nil {
 			return o, err

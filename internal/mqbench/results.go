@@ -30,14 +30,14 @@ type saved struct {
 
 var errNoFile = option.Usagef("no result file is named")
 
-// readResults reads result files and logs; - is standard input.
-func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
+// readEach reads result files and logs; - is standard input.
+func readEach(inv *cli.Invocation, paths []string, read func(*cli.Invocation, string) ([]saved, error)) ([]saved, error) {
 	if len(paths) == 0 {
 		return nil, errNoFile
 	}
 	var all []saved
 	for _, path := range paths {
-		some, err := readSaved(inv, path)
+		some, err := read(inv, path)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +175,12 @@ func merge(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
 	}
-	all, err := readResults(inv, inv.Args)
+	return mergeSaved(ctx, inv, readSaved)
+}
+
+// mergeSaved merges the results of all arguments.
+func mergeSaved(ctx context.Context, inv *cli.Invocation, read func(*cli.Invocation, string) ([]saved, error)) error {
+	all, err := readEach(inv, inv.Args, read)
 	if err != nil {
 		return err
 	}
@@ -237,7 +242,7 @@ func reportCommand(_ context.Context, inv *cli.Invocation) error {
 
 // summaries returns the summaries of the runs in some files.
 func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
-	all, err := readResults(inv, paths)
+	all, err := readEach(inv, paths, readSaved)
 	if err != nil {
 		return nil, err
 	}
