@@ -28,7 +28,7 @@ func presets(_ context.Context, inv *cli.Invocation) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%-30s %s\n", name, p.Description)
+			_, _ = fmt.Fprintf(w, "%-30s %s\n", name, p.Description)
 		}
 		_, err := fmt.Fprintf(w, "%-30s %s\n", plan.BifroForm, "a workload of BifroMQ's test reports by its name there")
 		return err
