@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -96,10 +97,8 @@ func (inv *Invocation) unblock(ctx context.Context) {
 	cause := context.Cause(ctx)
 	blocked := ""
 	inv.watched.Lock()
-	for _, s := range inv.watched.streams {
-		if s.blocked() {
-			blocked = "the file of --out"
-		}
+	if slices.ContainsFunc(inv.watched.streams, (*stream).blocked) {
+		blocked = "the file of --out"
 	}
 	inv.watched.Unlock()
 	if stdout, ok := inv.Stdout.(*stream); ok && stdout.blocked() {

@@ -26,15 +26,11 @@ func UseColor(when string, lookup option.LookupFunc, terminal bool) bool {
 	switch {
 	case when == "always":
 		return true
-	case when == "never":
-		return false
-	case env.Getenv("NO_COLOR") != "":
+	case when == "never", env.Getenv("NO_COLOR") != "":
 		return false
 	case force("CLICOLOR_FORCE"), force("FORCE_COLOR"):
 		return true
-	case env.Getenv("CLICOLOR") == "0":
-		return false
-	case term == "dumb", term == "" && runtime.GOOS != "windows":
+	case env.Getenv("CLICOLOR") == "0", term == "dumb", term == "" && runtime.GOOS != "windows":
 		return false
 	}
 	return terminal

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -112,14 +113,11 @@ func (j *contextJob) add() error {
 	if err != nil {
 		return err
 	}
-	if e := f.Root.Get(option.KeyContexts); e != nil && e.Value.Get(name) != nil && !j.Values.Force.On() {
-		return option.Usagef("%s: context %q already exists", f.Place(e.Value.Get(name).Key), name).WithHint("--force replaces it")
+	if e := f.Context(name); e != nil && !j.Values.Force.On() {
+		return option.Usagef("%s: context %q already exists", f.Place(e.Key), name).WithHint("--force replaces it")
 	}
 	edited, err := f.Put(option.KeyContexts, name, pairs)
-	if err != nil {
-		return f.FormError(err)
-	}
-	if err := j.save(edited, secret != ""); err != nil {
+	if err := j.save(f, edited, err, secret != ""); err != nil {
 		return err
 	}
 	if secret != "" {
@@ -135,7 +133,6 @@ var errNotUTF8 = errors.New("want UTF-8 text to keep in a context")
 // pairs converts the options of the line to lines of the file, and returns the name of the
 // first secret among them.
 func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
-	at := map[*option.Option]int{}
 	for _, use := range j.uses {
 		o, raw := use.Opt, use.Raw
 		switch {
@@ -153,20 +150,15 @@ func (j *contextJob) pairs() (pairs []yamlfile.Pair, secret string, err error) {
 		if o.Optional && raw == "" {
 			raw = o.Implied
 		}
-		pair := yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == option.TypeBool}
-		i, has := at[o]
+		i := slices.IndexFunc(pairs, func(p yamlfile.Pair) bool { return p.Key == o.Key() })
 		switch {
-		case !has:
-			at[o] = len(pairs)
-			pairs = append(pairs, pair)
+		case i < 0:
+			pairs = append(pairs, yamlfile.Pair{Key: o.Key(), Values: []string{raw}, Bare: o.Type == option.TypeBool})
 		case o.Repeat:
-			pairs[i].Values = append(pairs[i].Values, raw)
+			pairs[i].Values, pairs[i].List = append(pairs[i].Values, raw), true
 		default:
-			pairs[i] = pair
+			pairs[i].Values[0] = raw
 		}
-	}
-	for i := range pairs {
-		pairs[i].List = len(pairs[i].Values) > 1
 	}
 	return pairs, secret, nil
 }
@@ -196,18 +188,15 @@ func (j *contextJob) list() error {
 
 // show prints the options of a context.
 func (j *contextJob) show() error {
-	var f option.ConfigFile
-	var e *yamlfile.Entry
-	if len(j.Args) == 0 {
-		current, from := j.conf.InUse(j.environment(), nil)
-		if current == "" || current == option.None {
-			return option.Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
-		}
-		if f, e = j.conf.Context(current); e == nil {
-			return j.conf.UnknownContext(from, current)
-		}
-	} else if f, e = j.conf.Context(j.Args[0]); e == nil {
-		return j.conf.UnknownContext("context show", j.Args[0])
+	name, from := j.conf.InUse(j.environment(), nil)
+	if len(j.Args) > 0 {
+		name, from = j.Args[0], "context show"
+	} else if name == "" || name == option.None {
+		return option.Usagef("context show: no context is the current one").WithHint("name one, or choose it with '%s context use NAME'", j.Tool.Name)
+	}
+	f, e := j.conf.Context(name)
+	if e == nil {
+		return j.conf.UnknownContext(from, name)
 	}
 	uses, err := f.Part(e.Value, option.ContextOption+" "+e.Key.Text, option.All, 0)
 	if err != nil {
@@ -244,26 +233,16 @@ func (j *contextJob) use() error {
 	if err != nil {
 		return err
 	}
+	elsewhere := slices.ContainsFunc(j.conf.Files, func(other option.ConfigFile) bool {
+		return other.Path != f.Path && other.Root.Get(option.KeyCurrent) != nil
+	})
 	var edited *yamlfile.File
-	if name == option.None && !j.elsewhereCurrent(f) {
+	if name == option.None && !elsewhere {
 		edited, err = f.Unset(option.KeyCurrent)
 	} else {
 		edited, err = f.Set(option.KeyCurrent, name)
 	}
-	if err != nil {
-		return f.FormError(err)
-	}
-	return j.save(edited, false)
-}
-
-// elsewhereCurrent reports whether another file has a current context.
-func (j *contextJob) elsewhereCurrent(own option.ConfigFile) bool {
-	for _, f := range j.conf.Files {
-		if f.Path != own.Path && f.Root.Get(option.KeyCurrent) != nil {
-			return true
-		}
-	}
-	return false
+	return j.save(f, edited, err, false)
 }
 
 // remove deletes a context.
@@ -276,30 +255,23 @@ func (j *contextJob) remove() error {
 	if err != nil {
 		return err
 	}
-	if e := f.Root.Get(option.KeyContexts); e == nil || e.Value.Get(name) == nil {
+	if f.Context(name) == nil {
 		if from, other := j.conf.Context(name); other != nil {
 			return option.Usagef("context remove: %q is in %s", name, from.Place(other.Key)).WithHint("--config %s edits that file", from.Path)
 		}
 		return j.conf.UnknownContext("context remove", name)
 	}
-	edited, err := f.Remove(option.KeyContexts, name)
-	if err != nil {
-		return f.FormError(err)
-	}
-	e := edited.Root.Get(option.KeyCurrent)
+	e := f.Root.Get(option.KeyCurrent)
 	wasCurrent := e != nil && e.Value.Text == name
-	if wasCurrent {
-		if edited, err = edited.Unset(option.KeyCurrent); err != nil {
-			return f.FormError(err)
-		}
+	edited, err := f.Remove(option.KeyContexts, name)
+	if err == nil && wasCurrent {
+		edited, err = edited.Unset(option.KeyCurrent)
 	}
-	if err := j.save(edited, false); err != nil {
-		return err
-	}
-	if wasCurrent {
+	err = j.save(f, edited, err, false)
+	if err == nil && wasCurrent {
 		j.Infof("%q was the current context; there is none now", name)
 	}
-	return nil
+	return err
 }
 
 // own returns the file to edit: that of --config or the user's, which may not exist yet.
@@ -322,11 +294,15 @@ func (j *contextJob) own() (option.ConfigFile, error) {
 	return option.ConfigFile{File: f}, err
 }
 
-func (j *contextJob) save(f *yamlfile.File, private bool) error {
-	if err := f.Write(private); err != nil {
+// save writes the result of an edit of a file.
+func (j *contextJob) save(f option.ConfigFile, edited *yamlfile.File, err error, private bool) error {
+	if err != nil {
+		return option.Usagef("%s: %v", f.Path, err) // its form does not allow the edit
+	}
+	if err := edited.Write(private); err != nil {
 		return Failed(option.ExitLocalIO, err)
 	}
-	for _, path := range j.exposed(&option.Config{Files: []option.ConfigFile{{File: f}}}) {
+	for _, path := range j.exposed(&option.Config{Files: []option.ConfigFile{{File: edited}}}) {
 		j.WarnExposed(j.Talk, path, "a secret", OwnersOnly)
 	}
 	return nil

@@ -90,15 +90,26 @@ func (inv *Invocation) WhileRead(ctx context.Context) (context.Context, context.
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	inv.onClosedPipe(ctx, func() { cancel(ErrPipe) })
+	return ctx, func() { cancel(nil) }
+}
+
+// AbandonUnread ends the process when standard output has lost its reader, until ctx is
+// done.
+func (inv *Invocation) AbandonUnread(ctx context.Context) {
+	inv.onClosedPipe(ctx, func() { inv.Abandon(ctx, ErrPipe) })
+}
+
+// onClosedPipe calls f when standard output has lost its reader, unless ctx is done before.
+func (inv *Invocation) onClosedPipe(ctx context.Context, f func()) {
 	closed := WatchClosedPipe(ctx, inv.StdoutFile())
 	go func() {
 		select {
 		case <-closed:
-			cancel(ErrPipe)
+			f()
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() { cancel(nil) }
 }
 
 // CheckOutput returns an error if standard output was closed at the start. A tool calls it

@@ -44,9 +44,6 @@ func (t *Talk) warnExposed(path, holds string) {
 
 // exposed returns the configuration files that hold a secret and that others can read.
 func (e *Env) exposed(c *option.Config) []string {
-	if c == nil {
-		return nil
-	}
 	var paths []string
 	for _, f := range c.Files {
 		if e.isExposed(f.Path, f.Mode, OwnersOnly) && f.HoldsSecret() {

@@ -9,7 +9,6 @@ import (
 // Formatter returns the formatter that the output options select.
 func (inv *Invocation) Formatter() (format.Formatter, error) {
 	v := inv.Values
-	print0 := v.Print0.On()
 	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F overrides -v
 	indent := pretty && inv.CompatBehavior().PrettyFormat
 	pretty = pretty && !indent
@@ -20,7 +19,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	switch {
 	case v.NoNewline.On():
 		end = ""
-	case print0:
+	case v.Print0.On():
 		end = "\x00"
 	}
 	escape := inv.StdoutIsTerminal && !v.Raw.On()
@@ -31,13 +30,9 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	switch {
 	case pattern:
 		p, err := format.Compile(v.Format.Text(), end)
-		var pe *format.PatternError
-		if errors.As(err, &pe) {
+		if pe, ok := errors.AsType[*format.PatternError](err); ok {
 			return nil, v.Format.Invalid("format", v.Format.Text(), "%s", pe.Text).
 				WithHint("the specifiers are listed in the manual, under FORMAT")
-		}
-		if err != nil {
-			return nil, err
 		}
 		p.Terminal, p.Indent = escape, indent
 		return p, nil

@@ -100,19 +100,16 @@ func (t *Tool) personality(env *Env) (p *Personality, name string) {
 			return p, base
 		}
 	}
-	if len(env.Args) == 0 {
-		return nil, ""
-	}
-	flag, used := strings.CutPrefix(env.Args[0], "--"+option.Compat+"=")
-	if !used && (env.Args[0] != "--"+option.Compat || len(env.Args) < 2) {
-		return nil, ""
-	}
-	rest := env.Args[1:]
-	if !used {
-		flag, rest = env.Args[1], env.Args[2:]
+	rest, flag, used := env.Args, "", false
+	if len(rest) > 0 {
+		if flag, used = strings.CutPrefix(rest[0], "--"+option.Compat+"="); used {
+			rest = rest[1:]
+		} else if rest[0] == "--"+option.Compat && len(rest) > 1 {
+			flag, rest, used = rest[1], rest[2:], true
+		}
 	}
 	for i := range t.Personalities {
-		if p := &t.Personalities[i]; p.Flag == flag || p.Name == flag {
+		if p := &t.Personalities[i]; used && (p.Flag == flag || p.Name == flag) {
 			env.Args = rest
 			return p, t.Name + " --" + option.Compat + " " + flag
 		}
@@ -151,10 +148,7 @@ func runAs(ctx context.Context, env Env, tool Tool, p *Personality, name string)
 	}
 	if err == nil {
 		if inv.Values.ShowConfig.On() {
-			if err = inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)); needsLine(ctx, err) {
-				inv.problem(err, "")
-			}
-			return CodeOf(ctx, err), true
+			return inv.report(ctx, inv.page(option.ShowConfig(inv.Values, c.Table, nil, nil)), ""), true
 		}
 		inv.endInTime(ctx)
 		err = inv.run(ctx)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -17,15 +18,8 @@ import (
 type SignalError struct{ Signal os.Signal }
 
 func (e *SignalError) Error() string {
-	switch e.Signal {
-	case syscall.SIGTERM:
-		return "terminated"
-	case syscall.SIGHUP:
-		return "hung up"
-	case syscall.SIGQUIT:
-		return "quit"
-	}
-	return "interrupted"
+	name := map[os.Signal]string{syscall.SIGTERM: "terminated", syscall.SIGHUP: "hung up", syscall.SIGQUIT: "quit"}[e.Signal]
+	return cmp.Or(name, "interrupted")
 }
 
 // ExitCode returns 128 plus the signal's number, the status that a shell reports for a

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"sync"
@@ -116,9 +117,7 @@ func Shorten(text string) string {
 // Problem prints an error and its hint, except the hint printed last, and returns the hint.
 func (t *Talk) Problem(err error, last string) (hint string) {
 	t.Errorf("%s", err)
-	if hint = HintOf(err); hint == "" {
-		hint = HintOf(fileerror.Explain(err))
-	}
+	hint = cmp.Or(HintOf(err), HintOf(fileerror.Explain(err)))
 	if hint != "" && hint != last {
 		t.line(t.name+": ", nil, "%s", []any{hint})
 	}

@@ -116,11 +116,9 @@ func Main(tool Tool) int {
 	if os.Getpid() == 1 { // the kernel does not apply default actions to it
 		env.CatchNow()
 	}
-	env.settle = sync.OnceFunc(func() {
-		if stack.Settle != nil {
-			stack.Settle()
-		}
-	})
+	if stack.Settle != nil {
+		env.settle = sync.OnceFunc(stack.Settle)
+	}
 	env.unset = func(name string) { _ = os.Unsetenv(name) }
 	if tz, has := os.LookupEnv("TZ"); has {
 		switch l, ok := timeZone(tz); {
@@ -170,11 +168,16 @@ func runNatively(ctx context.Context, env Env, tool Tool) int {
 	} else if err == nil {
 		err = inv.page(page)
 	}
+	fallback := ""
+	if _, usage := errors.AsType[*option.UsageError](err); usage {
+		fallback = "try '" + program.Invoked() + " --help'"
+	}
+	return inv.report(ctx, err, fallback)
+}
+
+// report prints what an error needs, and returns the exit code.
+func (inv *Invocation) report(ctx context.Context, err error, fallback string) int {
 	if needsLine(ctx, err) {
-		fallback := ""
-		if _, usage := errors.AsType[*option.UsageError](err); usage {
-			fallback = "try '" + program.Invoked() + " --help'"
-		}
 		inv.problem(err, fallback)
 	}
 	return CodeOf(ctx, err)
@@ -200,10 +203,8 @@ func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 		return err
 	}
 	inv.talk(inv.Values.Debug.On())
-	if inv.DebugEnabled() && conf != nil {
-		for _, f := range conf.Files {
-			inv.Debugf("configuration file %s", f.Path)
-		}
+	for _, f := range conf.Files {
+		inv.Debugf("configuration file %s", f.Path)
 	}
 	for _, path := range inv.exposed(conf) {
 		inv.warnExposed(path, "a secret")
@@ -222,6 +223,7 @@ func (inv *Invocation) obey(ctx context.Context, line *option.Line) error {
 func (inv *Invocation) decode(line *option.Line) (conf *option.Config, err error) {
 	tool := inv.Tool
 	lookup, fromFiles := inv.Lookup, []option.Use(nil)
+	conf = &option.Config{}
 	check := func() error { return cmp.Or(tool.CheckArgs(line), tool.CheckCommand(line)) }
 	switch {
 	case tool.bare():
@@ -272,10 +274,10 @@ func (inv *Invocation) aside(ctx context.Context, line *option.Line) (done bool,
 	default:
 		return false, nil
 	}
-	if err != nil {
-		return true, err
+	if err == nil {
+		err = inv.page(page)
 	}
-	return true, inv.page(page)
+	return true, err
 }
 
 // talk configures messages and color as the options say.
@@ -302,9 +304,7 @@ func described(commands []Command) []*option.Command {
 	all := make([]*option.Command, len(commands))
 	for i := range commands {
 		c := commands[i].Command
-		if len(commands[i].Commands) > 0 {
-			c.Commands = described(commands[i].Commands)
-		}
+		c.Commands = described(commands[i].Commands)
 		all[i] = &c
 	}
 	return all
@@ -402,11 +402,9 @@ func (inv *Invocation) findService() {
 // in something that cannot be interrupted. If there is no process to end, it only prints
 // the error.
 func (inv *Invocation) Abandon(ctx context.Context, err error) {
-	if needsLine(ctx, err) {
-		inv.problem(err, "")
-	}
+	code := inv.report(ctx, err, "")
 	if inv.exit != nil {
-		inv.exit(CodeOf(ctx, err))
+		inv.exit(code)
 	}
 }
 

@@ -1,9 +1,11 @@
 package mosquitto
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -69,18 +71,19 @@ func (c *config) get(name string) string {
 func (c *config) set(name, value string) {
 	if s := c.at(name); s != nil {
 		s.value, s.place = value, c.place
-		return
+	} else {
+		c.add(name, value)
 	}
+}
+
+// add adds a value of an option that may have several.
+func (c *config) add(name, value string) {
 	c.settings = append(c.settings, setting{name, value, c.place})
 }
 
-func (c *config) drop(name string) {
-	for i := range c.settings {
-		if c.settings[i].name == name {
-			c.settings = append(c.settings[:i], c.settings[i+1:]...)
-			return
-		}
-	}
+// drop removes options.
+func (c *config) drop(names ...string) {
+	c.settings = slices.DeleteFunc(c.settings, func(s setting) bool { return slices.Contains(names, s.name) })
 }
 
 // words parses options and their values.
@@ -116,10 +119,7 @@ func (c *config) words(argv []string) *failure {
 		value := "true"
 		if o.takesValue() {
 			if i++; i == len(argv) {
-				if o.missing != "" {
-					return wrongf("%s", o.missing)
-				}
-				return wrongf("%s argument given but no %s specified.", o.label(), o.noun)
+				return wrongf("%s", cmp.Or(o.missing, o.label()+" argument given but no "+o.noun+" specified."))
 			}
 			value = argv[i]
 		}
@@ -164,21 +164,20 @@ func (c *config) use(o *row, value string) (err *failure) {
 	if o.wrong != "" {
 		n, numErr := strconv.ParseInt(strings.TrimLeft(value, " \t"), 10, 64)
 		if numErr != nil || n < o.least || n > o.most {
-			text := o.wrong
-			if strings.Contains(text, "%s") {
-				text = fmt.Sprintf(text, value)
-			}
-			return &failure{text: text, tight: o.tight}
+			return &failure{text: strings.Replace(o.wrong, "%s", value, 1), tight: o.tight}
 		}
 		value = strconv.FormatInt(n, 10)
 	}
-	if o.check != nil {
-		if value, err = o.check(c, value); err != nil {
-			return err
-		}
+	if o.topic != "" {
+		err = topicError(o.label(), o.topic, o.filter, value)
+	} else if o.check != nil {
+		value, err = o.check(c, value)
+	}
+	if err != nil {
+		return err
 	}
 	if o.adds&c.client != 0 {
-		c.settings = append(c.settings, setting{o.name, value, c.place})
+		c.add(o.name, value)
 	} else {
 		c.set(o.name, value)
 	}
@@ -215,68 +214,36 @@ func checkText(label, s string) *failure {
 	return nil
 }
 
-func (c *config) checkTopic(value string) (string, *failure) { return c.topic("-t", value) }
+// topicError returns the error for a topic name or a topic filter, or nil.
+func topicError(label, what string, filter bool, value string) *failure {
+	validate, ask := topic.ValidateName, "does it contain '+' or '#'?"
+	if filter {
+		validate, ask = topic.ValidateFilter, "are all '+' and '#' wildcards correct?"
+	}
+	if err := checkText(label, value); err != nil {
+		return err
+	}
+	if validate(value) != nil {
+		return tightf("Invalid %s topic '%s', %s", what, value, ask)
+	}
+	return nil
+}
+
+func (c *config) checkTopic(value string) (string, *failure) { return value, c.topic("-t", value) }
 
 // topic checks a topic from -t or from the path of -L.
-func (c *config) topic(label, value string) (string, *failure) {
-	if err := checkText(label, value); err != nil {
-		return "", err
-	}
+func (c *config) topic(label, value string) *failure {
 	c.topics++
 	if c.client == sub {
-		if topic.ValidateFilter(value) != nil {
-			return "", tightf("Invalid subscription topic '%s', are all '+' and '#' wildcards correct?", value)
-		}
-		return value, nil
+		return topicError(label, "subscription", true, value)
 	}
-	if topic.ValidateName(value) != nil {
-		return "", tightf("Invalid publish topic '%s', does it contain '+' or '#'?", value)
-	}
-	return value, nil
-}
-
-func (c *config) checkResponseTopic(value string) (string, *failure) {
-	if err := checkText("-e", value); err != nil {
-		return "", err
-	}
-	if topic.ValidateName(value) != nil {
-		return "", tightf("Invalid response topic '%s', does it contain '+' or '#'?", value)
-	}
-	return value, nil
-}
-
-func (c *config) checkWillTopic(value string) (string, *failure) {
-	if err := checkText("--will-topic", value); err != nil {
-		return "", err
-	}
-	if topic.ValidateName(value) != nil {
-		return "", tightf("Invalid will topic '%s', does it contain '+' or '#'?", value)
-	}
-	return value, nil
-}
-
-func (c *config) checkFilterOut(value string) (string, *failure) {
-	return checkFilter("-T", "filter", value)
-}
-
-func (c *config) checkUnsubscribe(value string) (string, *failure) {
-	return checkFilter("-U", "unsubscribe", value)
-}
-
-func checkFilter(label, what, value string) (string, *failure) {
-	if err := checkText(label, value); err != nil {
-		return "", err
-	}
-	if topic.ValidateFilter(value) != nil {
-		return "", tightf("Invalid %s topic '%s', are all '+' and '#' wildcards correct?", what, value)
-	}
-	return value, nil
+	return topicError(label, "publish", false, value)
 }
 
 func (c *config) checkFormat(value string) (string, *failure) {
 	_, err := format.Compile(value, "")
-	var e *format.PatternError
-	if !errors.As(err, &e) {
+	e, wrong := errors.AsType[*format.PatternError](err)
+	if !wrong {
 		return value, nil
 	}
 	what := "format"
@@ -380,14 +347,13 @@ func (c *config) readURL(value string) *failure {
 	if err != nil {
 		return tightf("%v", err)
 	}
-	name, bad := c.topic("-L topic", t.Topic)
-	if bad != nil {
-		return bad
+	if err := c.topic("-L topic", t.Topic); err != nil {
+		return err
 	}
 	if c.client == sub {
-		c.settings = append(c.settings, setting{"topic", name, c.place})
+		c.add("topic", t.Topic)
 	} else {
-		c.set("topic", name)
+		c.set("topic", t.Topic)
 	}
 	if t.HasUsername {
 		c.set("username", t.Username)
@@ -428,12 +394,7 @@ func (c *config) property(argv []string) (int, *failure) {
 		}
 		p.Key, p.Value, n = argv[2], argv[3], 4
 	}
-	switch in {
-	case packet.CONNECT, packet.PUBLISH, packet.SUBSCRIBE, packet.UNSUBSCRIBE, packet.DISCONNECT, packet.WillProperties:
-	default:
-		return 0, wrongf("%s property not supported for %s in --property argument.", argv[1], argv[0])
-	}
-	if id == packet.SubscriptionIdentifier && in == packet.PUBLISH {
+	if option.PacketOf(p.Command) == nil || id == packet.SubscriptionIdentifier && in == packet.PUBLISH {
 		return 0, wrongf("%s property not supported for %s in --property argument.", argv[1], argv[0])
 	}
 	var err *failure

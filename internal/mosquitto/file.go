@@ -38,13 +38,7 @@ func (c *config) optionsFile(argv []string) (path string, err *failure) {
 }
 
 // defaultFile returns the path of the options file that a program reads without -o.
-func defaultFile(name string, lookup func(string) (string, bool)) string {
-	get := func(name string) (string, bool) {
-		if lookup == nil {
-			return "", false
-		}
-		return lookup(name)
-	}
+func defaultFile(name string, get option.LookupFunc) string {
 	if runtime.GOOS == "windows" {
 		if dir, ok := get("USERPROFILE"); ok && dir != "" {
 			return filepath.Join(dir, name+".conf")

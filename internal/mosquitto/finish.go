@@ -1,6 +1,8 @@
 package mosquitto
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,27 +13,24 @@ func (c *config) finish() *failure {
 	expiry := c.get("session-expiry-interval")
 	keeps := c.has("disable-clean-session")
 	nameless := c.has("id-prefix") || !c.has("id")
-	switch {
-	case c.has("will-payload") && !c.has("will-topic"):
-		return tightf("Will payload given, but no will topic given.")
-	case c.has("will-retain") && !c.has("will-topic"):
-		return tightf("Will retain given, but no will topic given.")
-	case c.has("cert") != c.has("key"):
-		return tightf("Both certfile and keyfile must be provided if one of them is set.")
-	case c.has("keyform") && !c.has("key"):
-		return tightf("If keyform is set, keyfile must be also specified.")
-	case c.has("tls-engine-kpass-sha1") && !(c.has("keyform") && c.has("tls-engine")):
-		return tightf("when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided.")
-	case c.has("psk") && (c.has("cafile") || c.has("capath")):
-		return tightf("Only one of --psk or --cafile/--capath may be used at once.")
-	case c.has("psk") && !c.has("psk-identity"):
-		return tightf("--psk-identity required if --psk used.")
-	case v5 && nameless && (expiry == forever || expiry == "" && keeps):
-		return tightf("You must provide a client id if you are using an infinite session expiry interval.")
-	case !v5 && nameless && keeps:
-		return tightf("You must provide a client id if you are using the -c option.")
-	case c.client == sub && c.topics == 0 && !c.has("unsubscribe"):
-		return tightf("You must specify a topic to subscribe to (-t) or unsubscribe from (-U).")
+	for _, rule := range [...]struct {
+		broken bool
+		text   string
+	}{
+		{c.has("will-payload") && !c.has("will-topic"), "Will payload given, but no will topic given."},
+		{c.has("will-retain") && !c.has("will-topic"), "Will retain given, but no will topic given."},
+		{c.has("cert") != c.has("key"), "Both certfile and keyfile must be provided if one of them is set."},
+		{c.has("keyform") && !c.has("key"), "If keyform is set, keyfile must be also specified."},
+		{c.has("tls-engine-kpass-sha1") && !(c.has("keyform") && c.has("tls-engine")), "when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided."},
+		{c.has("psk") && (c.has("cafile") || c.has("capath")), "Only one of --psk or --cafile/--capath may be used at once."},
+		{c.has("psk") && !c.has("psk-identity"), "--psk-identity required if --psk used."},
+		{v5 && nameless && (expiry == forever || expiry == "" && keeps), "You must provide a client id if you are using an infinite session expiry interval."},
+		{!v5 && nameless && keeps, "You must provide a client id if you are using the -c option."},
+		{c.client == sub && c.topics == 0 && !c.has("unsubscribe"), "You must specify a topic to subscribe to (-t) or unsubscribe from (-U)."},
+	} {
+		if rule.broken {
+			return &failure{text: rule.text, tight: true}
+		}
 	}
 	return nil
 }
@@ -39,8 +38,7 @@ func (c *config) finish() *failure {
 // settle converts what was set, and the programs' defaults, to options of our tool.
 func (c *config) settle() {
 	c.line.Quiet, c.line.Debug = c.has("quiet"), c.has("debug")
-	c.drop("quiet") // means more than ours
-	c.drop("debug") // not like ours
+	c.drop("quiet", "debug") // the first means more than ours, and the other is not like ours
 	c.address()
 	if !c.has("protocol-version") {
 		c.set("protocol-version", map[bool]string{true: "5", false: "311"}[c.client == rr])
@@ -52,8 +50,7 @@ func (c *config) settle() {
 		c.drop("session-expiry-interval")
 	}
 	if c.has("stdin-line") {
-		c.drop("repeat")
-		c.drop("repeat-delay")
+		c.drop("repeat", "repeat-delay")
 	}
 	if n, _ := strconv.Atoi(c.get("max-inflight")); n > 65534 {
 		c.drop("max-inflight")
@@ -68,35 +65,23 @@ func (c *config) settle() {
 	if c.client == rr { // replies are not retained messages, unless retained messages are requested
 		h := c.get("retain-handling")
 		c.line.RetainedReplies = (h == "always" || h == "new") && c.get("skip-retained") != "true"
-		c.drop("skip-retained")
-		c.drop("retain-handling")
-		c.drop("retain-as-published")
+		c.drop("skip-retained", "retain-handling", "retain-as-published")
 	}
 	// The programs give up a connection without CONNACK after the keepalive time, and retry
 	// a lost one every second.
-	keep := c.get("keepalive")
-	if keep == "" {
-		keep = "60"
-	}
-	c.set("connect-timeout", keep)
+	c.set("connect-timeout", cmp.Or(c.get("keepalive"), "60"))
 	c.set("reconnect-delay", "1")
 	c.set("color", "never")
 	for _, s := range c.settings {
-		if !(c.line.Given(s.name) && isDefault(s.name)) {
+		if !(c.line.Given(s.name) && slices.Contains(defaults[:], s.name)) {
 			c.line.Use(s.name, s.value, s.place)
 		}
 	}
 }
 
-// isDefault reports whether settle sets the option to a default for which the programs have
-// no option, so that our option, if used, takes precedence.
-func isDefault(name string) bool {
-	switch name {
-	case "receive-maximum", "connect-timeout", "reconnect-delay", "color":
-		return true
-	}
-	return false
-}
+// defaults are the options that settle sets to a default for which the programs have no
+// option, so that our option, if used, takes precedence.
+var defaults = [...]string{"receive-maximum", "connect-timeout", "reconnect-delay", "color"}
 
 // address sets --host and --port, or --unix.
 func (c *config) address() {
@@ -108,13 +93,8 @@ func (c *config) address() {
 	case c.has("srv"):
 		c.drop("port")
 	case port == "0":
-		c.drop("port")
-		c.drop("host")
-		if host == "" {
-			host = "localhost"
-		}
-		c.set("unix", host)
-		c.drop("ws")
+		c.drop("port", "host", "ws")
+		c.set("unix", cmp.Or(host, "localhost"))
 	case port == "" && !hasPort && (ca || cert):
 		c.set("port", "8883")
 	case port == "" && !hasPort:

@@ -33,43 +33,20 @@ func help(line *cli.CommandLine, in client, name string) string {
 		if o.noun != "" {
 			spelling += " " + strings.ReplaceAll(o.noun, " ", "-")
 		}
-		fmt.Fprintf(&b, " %s : %s.\n", spelling, o.about(line.Table))
+		fmt.Fprintf(&b, " %s : %s.\n", spelling, o.description(line.Table))
 	}
 	b.WriteString("\nThe long options that only mqtools has work too; its manual lists them.\n")
 	return b.String()
 }
 
-// about returns the description of an option: that of our option with the same name, if
-// there is one.
-func (o *row) about(table option.Options) string {
-	switch o.name {
-	case "help":
-		return "show this text"
-	case "version":
-		return "show the version"
-	case "url":
-		return "the broker and the topic as mqtt(s)://[username[:password]@]host[:port]/topic, or ws(s)://"
-	case "property":
-		return "a property: command, name and value, or command, user-property, name and value"
-	case "quiet":
-		return "print no errors of the run"
-	case "debug":
-		return "log every packet to standard output"
-	case "pretty":
-		return "write the JSON of -F indented"
-	case "retain-as-published", "retain-handling":
-		if table.Long("--"+o.name) == nil {
-			return "accepted, and of no effect: retained messages are no responses"
-		}
-	case "options-file":
-		return "read options from a file, one a line"
-	case "skip-retained":
-		return "leave out messages that were retained"
-	case "max-inflight":
-		return "the most QoS 1 and 2 messages on the way"
+// description returns what the help says about an option. An option that only our other
+// tool has is about retained messages.
+func (o *row) description(table option.Options) string {
+	if o.about != "" {
+		return o.about
 	}
 	if ours := table.Long("--" + o.name); ours != nil {
 		return ours.Help
 	}
-	return ""
+	return "accepted, and of no effect: retained messages are no responses"
 }

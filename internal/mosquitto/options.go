@@ -43,6 +43,13 @@ type row struct {
 	adds  client
 	check func(c *config, value string) (string, *failure)
 	do    func(c *config, value string) *failure
+
+	// topic, if set, is the kind of topic that the value is, a topic filter if filter is set.
+	topic  string
+	filter bool
+
+	// about replaces the description of our option in the help.
+	about string
 }
 
 func (o *row) takesValue() bool { return o.noun != "" }
@@ -100,13 +107,13 @@ var options = [...]row{
 	{name: "ciphers", in: all, noun: "ciphers"},
 	{name: "disable-clean-session", in: all},
 	{name: "count", letter: true, in: sub, noun: "count", wrong: `Invalid message count "%s".`, least: 1, most: maxInt32},
-	{name: "debug", in: all},
-	{name: "property", in: all}, // has several words
-	{name: "response-topic", letter: true, in: rr, noun: "response topic", check: (*config).checkResponseTopic},
+	{name: "debug", in: all, about: "log every packet to standard output"},
+	{name: "property", in: all, about: "a property: command, name and value, or command, user-property, name and value"}, // has several words
+	{name: "response-topic", letter: true, in: rr, noun: "response topic", topic: "response"},
 	{name: "exit-after-subscribe", letter: true, in: sub},
 	{name: "file", in: senders, noun: "file"},
 	{name: "format", letter: true, in: readers, noun: "format", check: (*config).checkFormat},
-	{name: "help", in: all},
+	{name: "help", in: all, about: "show this text"},
 	{name: "host", in: all, noun: "host"},
 	{name: "insecure", in: all},
 	{name: "id", in: all, noun: "id"},
@@ -115,27 +122,28 @@ var options = [...]row{
 		wrong: "Invalid keepalive given, it must be between 5 and 65535 inclusive.", least: 5, most: 65535},
 	{name: "keyform", in: all, noun: "keyform"},
 	{name: "stdin-line", in: pub},
-	{name: "url", in: all, noun: "URL", do: (*config).readURL},
+	{name: "url", in: all, noun: "URL", do: (*config).readURL,
+		about: "the broker and the topic as mqtt(s)://[username[:password]@]host[:port]/topic, or ws(s)://"},
 	{name: "latency", in: rr},
 	{name: "message", in: senders, noun: "message"},
 	{name: "max-inflight", letter: true, in: all, noun: "N", missing: "-M argument given but max_inflight not specified.",
-		wrong: "Maximum inflight messages must be greater than 0.", least: 1, most: maxInt32},
+		wrong: "Maximum inflight messages must be greater than 0.", least: 1, most: maxInt32, about: "the most QoS 1 and 2 messages on the way"},
 	{name: "message-rate", in: sub},
 	{name: "null-message", in: senders},
 	{name: "no-newline", letter: true, in: readers},
 	{name: "nodelay", in: all},
 	{name: "no-tls", in: all},
-	{name: "options-file", letter: true, in: all, noun: "options file"}, // read before all others
+	{name: "options-file", letter: true, in: all, noun: "options file", about: "read options from a file, one a line"}, // read before all others
 	{name: "port", in: all, noun: "port", wrong: "Invalid port given: %s", tight: true, most: 65535},
 	{name: "password", long: "--pw", in: all, noun: "password"},
-	{name: "pretty", in: readers},
+	{name: "pretty", in: readers, about: "write the JSON of -F indented"},
 	{name: "proxy", in: all, noun: "proxy url", check: (*config).checkProxy},
 	{name: "psk", in: all, noun: "key"},
 	{name: "psk-identity", in: all, noun: "identity"},
 	{name: "qos", in: all, noun: "QoS", wrong: "Invalid QoS given: %s", tight: true, most: 2},
-	{name: "quiet", in: all},
+	{name: "quiet", in: all, about: "print no errors of the run"},
 	{name: "retain", in: pub},
-	{name: "skip-retained", letter: true, in: readers},
+	{name: "skip-retained", letter: true, in: readers, about: "leave out messages that were retained"},
 	{name: "random-filter", in: sub, noun: "chance", check: (*config).checkChance},
 	{name: "remove-retained", in: sub},
 	{name: "repeat", in: pub, noun: "count", wrong: "--repeat argument must be >0.", least: 1, most: maxInt32},
@@ -146,25 +154,25 @@ var options = [...]row{
 	{name: "stdin-file", in: senders},
 	{name: "srv", letter: true, in: all},
 	{name: "topic", in: all, noun: "topic", adds: sub, check: (*config).checkTopic},
-	{name: "filter-out", in: sub, noun: "topic filter", adds: sub, check: (*config).checkFilterOut},
+	{name: "filter-out", in: sub, noun: "topic filter", adds: sub, topic: "filter", filter: true},
 	{name: "tls-alpn", in: all, noun: "protocol"},
 	{name: "tls-engine", in: all, noun: "engine_id"},
 	{name: "tls-engine-kpass-sha1", in: all, noun: "kpass sha1"},
 	{name: "tls-keylog", in: all, noun: "file"},
 	{name: "tls-use-os-certs", in: all},
 	{name: "tls-version", in: all, noun: "version"},
-	{name: "unsubscribe", in: sub, noun: "unsubscribe topic", adds: sub, check: (*config).checkUnsubscribe},
+	{name: "unsubscribe", in: sub, noun: "unsubscribe topic", adds: sub, topic: "unsubscribe", filter: true},
 	{name: "username", in: all, noun: "username"},
 	{name: "unix", in: all, noun: "socket path", do: (*config).readUnix},
 	{name: "protocol-version", in: all, noun: "version", missing: "--protocol-version argument given but no version specified.", check: (*config).checkVersion},
 	{name: "verbose", in: readers},
-	{name: "version", in: all},
+	{name: "version", in: all, about: "show the version"},
 	{name: "timeout", letter: true, in: readers, noun: "timeout", wrong: `Invalid timeout "%s".`, least: 1, most: maxInt32},
 	{name: "watch", in: sub},
 	{name: "will-payload", in: all, noun: "will payload"},
 	{name: "will-qos", in: all, noun: "will QoS", wrong: "Invalid will QoS %s.", most: 2},
 	{name: "will-retain", in: all},
-	{name: "will-topic", in: all, noun: "will topic", check: (*config).checkWillTopic},
+	{name: "will-topic", in: all, noun: "will topic", topic: "will"},
 	{name: "ws", in: all},
 	{name: "session-expiry-interval", letter: true, in: all, noun: "session expiry interval", check: (*config).checkExpiry},
 }

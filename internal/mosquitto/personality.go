@@ -80,7 +80,7 @@ func (c *config) all(name string) *failure {
 	}
 	if path != "" {
 		err = c.file(path, false)
-	} else if path = defaultFile(name, c.line.Env.Lookup); path != "" {
+	} else if path = defaultFile(name, c.line.Env.Variable); path != "" {
 		err = c.file(path, true)
 	}
 	if err != nil {
@@ -104,8 +104,7 @@ var refusals = [...]string{
 
 // verdict converts our result to theirs.
 func verdict(inv *cli.Invocation, in client, err error, native int) (line string, code int) {
-	var refused *mqtt.Error
-	isError := errors.As(err, &refused)
+	refused, isError := errors.AsType[*mqtt.Error](err)
 	switch native {
 	case option.ExitDone, option.ExitNothing: // all retained messages were seen
 		return "", 0
@@ -114,7 +113,7 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 			return "", 255
 		}
 		return "", native
-	case option.ExitHangup, option.ExitQuit, option.ExitPipe:
+	case option.ExitHangup, option.ExitQuit, option.ExitPipe, option.ExitDenied:
 		return "", native
 	case option.ExitRefused:
 		if !isError {
@@ -125,8 +124,6 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 		}
 		code := int(refused.Reason.ReturnCode())
 		return fmt.Sprintf("Connection error: Connection Refused: %s.", refusals[min(max(code, 1), len(refusals)-1)]), code
-	case option.ExitDenied:
-		return "", option.ExitDenied
 	case option.ExitTimeLimit:
 		return "Timed out", option.ExitTimeLimit
 	case option.ExitLost:
@@ -142,13 +139,13 @@ func verdict(inv *cli.Invocation, in client, err error, native int) (line string
 
 // unreached returns the exit code for a broker that was not reached.
 func unreached(err error) int {
-	var e *transport.Error
+	e, ok := errors.AsType[*transport.Error](err)
 	switch {
 	case errors.Is(err, mqtt.ErrNoConnack):
 		return 19
 	case errors.Is(err, mqtt.ErrNoAnswer):
 		return 7
-	case !errors.As(err, &e):
+	case !ok:
 		return 1
 	case e.Op == transport.OpWebSocket:
 		return 13

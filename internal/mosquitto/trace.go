@@ -21,8 +21,7 @@ type tracer struct {
 }
 
 func trace(w io.Writer) func(sent bool, f packet.Frame, v packet.Version) {
-	t := &tracer{w: w, id: "null"}
-	return t.log
+	return (&tracer{w: w, id: "null"}).log
 }
 
 // log writes the lines of a packet in one write.
@@ -125,13 +124,12 @@ func (t *tracer) ack(sent bool, f packet.Frame, v packet.Version, line func(stri
 	if p.Parse(f, v) != nil {
 		return
 	}
-	final := f.Type == packet.PUBACK || f.Type == packet.PUBCOMP
 	switch {
 	case sent && f.Type != packet.PUBREL && f.Type != packet.PUBCOMP:
 		line(" (m%d, rc%d)", p.PacketID, byte(p.Reason))
 	case sent:
 		line(" (m%d)", p.PacketID)
-	case final:
+	case f.Type == packet.PUBACK, f.Type == packet.PUBCOMP:
 		line(" (Mid: %d, RC:%d)", p.PacketID, byte(p.Reason))
 	default:
 		line(" (Mid: %d)", p.PacketID)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -60,27 +61,21 @@ func calibrate(ctx context.Context, inv *cli.Invocation) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return cli.Failed(option.ExitFailure, err)
+		return failure(err)
 	}
-	engine := v.Engine.Text()
-	file, err := json.MarshalIndent(calibrationFile{cli.Version(), engine, result.ThisEnvironment(), c}, "", "  ")
-	if err != nil {
-		return cli.Failed(option.ExitFailure, err)
-	}
+	file, err := json.MarshalIndent(calibrationFile{cli.Version(), v.Engine.Text(), result.ThisEnvironment(), c}, "", "  ")
 	file = append(file, '\n')
 	switch {
+	case err != nil:
+		return failure(err)
+	case out == "-":
+		return write(inv, file)
 	case to != nil:
 		if err := fill(to, file); err != nil {
 			return err
 		}
-	case out == "-":
-		return write(inv, file)
 	}
-	var b bytes.Buffer
-	if err := report.Calibration(&b, c); err != nil {
-		return cli.Failed(option.ExitFailure, err)
-	}
-	return write(inv, b.Bytes())
+	return writePage(inv, func(w io.Writer) error { return report.Calibration(w, c) })
 }
 
 // readLength reads the duration of each measurement.
@@ -104,11 +99,10 @@ func readCalibration(path string) (result.Calibration, error) {
 	var f calibrationFile
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil || f.Calibration.Messages <= 0 {
+	err = d.Decode(&f)
+	switch here, there := result.ThisEnvironment(), f.Environment; {
+	case err != nil || f.Calibration.Messages <= 0:
 		return result.Calibration{}, fmt.Errorf("%s is not what 'mqbench calibrate --out' writes", path)
-	}
-	here, there := result.ThisEnvironment(), f.Environment
-	switch {
 	case f.Tool != cli.Version():
 		return result.Calibration{}, fmt.Errorf("%s was measured by version %s: calibrate again", path, f.Tool)
 	case here.Hostname != there.Hostname || here.CPU != there.CPU || here.CPUs != there.CPUs || here.GOMAXPROCS != there.GOMAXPROCS || here.Kernel != there.Kernel:

@@ -33,24 +33,12 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 	if inv.Values.Namespace.IsSet() {
 		return option.Usagef("%s has no effect on files", inv.Values.Namespace.Name()).WithHint("e.g. 'mqbench collect k8s job/mqbench'")
 	}
-	if len(inv.Args) == 0 {
-		return errNoFile
-	}
-	var all []saved
-	for _, path := range inv.Args {
-		var some []saved
-		var err error
-		if info, serr := os.Stat(path); path != "-" && serr == nil && info.IsDir() {
-			some, err = readDir(inv, path)
-		} else {
-			some, err = readResults(inv, []string{path})
+	return mergeSaved(ctx, inv, func(inv *cli.Invocation, path string) ([]saved, error) {
+		if info, err := os.Stat(path); path != "-" && err == nil && info.IsDir() {
+			return readDir(inv, path)
 		}
-		if err != nil {
-			return err
-		}
-		all = append(all, some...)
-	}
-	return writeMerged(ctx, inv, all)
+		return readSaved(inv, path)
+	})
 }
 
 // readDir reads the results in the files of a directory. Other files are skipped, and
@@ -59,7 +47,7 @@ func collect(ctx context.Context, inv *cli.Invocation) error {
 func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, cli.Failed(option.ExitFailure, err)
+		return nil, failure(err)
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -67,13 +55,11 @@ func readDir(inv *cli.Invocation, dir string) (all []saved, err error) {
 			continue
 		}
 		some, err := readFile(inv, path)
-		var unread *fs.PathError
-		switch {
-		case err == nil:
-			all = append(all, some...)
-		case errors.As(err, &unread) && unread.Op == "open":
-			return nil, cli.Failed(option.ExitFailure, err)
-		case !errors.Is(err, result.ErrNoResult):
+		all = append(all, some...) // none with an error
+		switch unread, _ := errors.AsType[*fs.PathError](err); {
+		case unread != nil && unread.Op == "open":
+			return nil, failure(err)
+		case err != nil && !errors.Is(err, result.ErrNoResult):
 			inv.Warnf("skipped: %v", err)
 		}
 	}
@@ -125,10 +111,8 @@ func readJob(ctx context.Context, inv *cli.Invocation, args []string) ([]saved, 
 		return nil, cli.Failed(option.ExitFailure, errors.New("kubectl: "+lastWords(said.String(), "kubectl")))
 	case errors.Is(readErr, result.ErrNoResult):
 		return nil, &cli.Exit{Code: option.ExitFailure, Err: readErr, Help: "the job may not be over: kubectl wait --for=condition=complete job/" + name}
-	case readErr != nil:
-		return nil, cli.Failed(option.ExitFailure, readErr)
 	}
-	return all, nil
+	return all, failure(readErr)
 }
 
 // isDNSLabel reports whether a text can be the name of a Kubernetes object.

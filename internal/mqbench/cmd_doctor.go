@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/mqtools/mqtools/internal/bench"
@@ -47,15 +48,11 @@ func doctor(ctx context.Context, inv *cli.Invocation) error {
 		}
 		writeFindings(&b, findings)
 	}
-	if err := write(inv, b.Bytes()); err != nil {
-		return err
+	err := write(inv, b.Bytes())
+	if err == nil && slices.ContainsFunc(findings, func(f bench.Finding) bool { return f.Fatal }) {
+		return cli.ExitSilently(option.ExitFailure)
 	}
-	for _, f := range findings {
-		if f.Fatal {
-			return cli.ExitSilently(option.ExitFailure)
-		}
-	}
-	return nil
+	return err
 }
 
 func writeFit(w *bytes.Buffer, n int, bound bench.Finding) {
@@ -78,7 +75,11 @@ func writeFindings(w *bytes.Buffer, findings []bench.Finding) {
 		case f.Text != "":
 			verdict = "see below"
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), hasAmount(f), verdict)
+		has := "-"
+		if f.Has > 0 {
+			has = amount(f, f.Has)
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, amount(f, f.Needs), has, verdict)
 	}
 	_ = t.Flush() // w is a buffer: it cannot fail
 	for _, f := range findings {
@@ -93,11 +94,4 @@ func amount(f bench.Finding, n uint64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprint(n)
-}
-
-func hasAmount(f bench.Finding) string {
-	if f.Has == 0 {
-		return "-"
-	}
-	return amount(f, f.Has)
 }

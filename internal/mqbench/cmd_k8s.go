@@ -1,6 +1,7 @@
 package mqbench
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -45,7 +46,7 @@ func k8s(ctx context.Context, inv *cli.Invocation) error {
 	}
 	text, err := yamlfile.Encode(j.objects()...)
 	if err != nil {
-		return cli.Failed(option.ExitFailure, err)
+		return failure(err)
 	}
 	return write(inv, text)
 }
@@ -95,12 +96,9 @@ func (j *job) read(ctx context.Context) error {
 		return err
 	}
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
-		return option.Usagef("%v", err)
+		return usage(err)
 	}
-	if err := j.readMetrics(); err != nil {
-		return err
-	}
-	if err := j.readOptions(); err != nil {
+	if err := cmp.Or(j.readMetrics(), j.readOptions()); err != nil {
 		return err
 	}
 	if err := r.readWay(ctx); err != nil {
@@ -112,7 +110,8 @@ func (j *job) read(ctx context.Context) error {
 	if use.Local {
 		inv.Warnf("the broker's address refers to each pod itself: set another with -h or -L")
 	}
-	return j.command()
+	j.command()
+	return nil
 }
 
 // readMetrics reads the port on which each pod serves its metrics. PORT alone means
@@ -191,21 +190,16 @@ func (j *job) readOptions() (err error) {
 }
 
 // command sets the command line of the pods.
-func (j *job) command() error {
-	words := []string{"run"}
-	for i, w := range j.inv.Args {
-		switch {
-		case i == 0 && shortForms[w] != nil:
-			words[0] = w
-		case i == 0 && isScenario(w):
-			words = append(words, path.Join(filesDir, j.files[0].path))
-		default:
-			words = append(words, w)
-		}
+func (j *job) command() {
+	words := []string{"run", j.inv.Args[0]} // which readPlan needs
+	switch {
+	case shortForms[words[1]] != nil:
+		words = words[1:]
+	case isScenario(words[1]):
+		words[1] = path.Join(filesDir, j.files[0].path)
 	}
 	start := time.Now().Add(j.inv.Values.StartIn.Duration()).UTC().Truncate(time.Second)
 	j.args = append(words, append(j.args, "--start-at="+start.Format(time.RFC3339))...)
-	return nil
 }
 
 // secret reports whether the files belong in a Secret rather than a ConfigMap.
@@ -333,10 +327,7 @@ func (j *job) requests() object {
 	if j.std {
 		memory = j.budget.MemoryStd
 	}
-	cpus := 1
-	if j.inv.Values.Loops.IsSet() {
-		cpus = j.inv.Values.Loops.Int()
-	}
+	cpus := max(j.inv.Values.Loops.Int(), 1)
 	const MiB = 1 << 20
 	return object{"cpu": strconv.Itoa(cpus), "memory": fmt.Sprintf("%dMi", (memory+j.budget.Kernel+MiB-1)/MiB)}
 }

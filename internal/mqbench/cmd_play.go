@@ -32,19 +32,14 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 	for i, path := range paths {
 		var err error
 		if scripts[i], err = script.Read(path); err != nil {
-			var sys *fs.PathError
-			if errors.As(err, &sys) {
-				return option.Usagef("%v", err)
-			}
 			u := option.Usagef("%v", err)
-			if cli.HintOf(u) == "" {
+			if _, unread := errors.AsType[*fs.PathError](err); !unread && cli.HintOf(u) == "" {
 				u.Help = "mqtools-script(5) describes the language"
 			}
 			return u
 		}
-		if want := map[bool]script.Role{true: script.Broker, false: script.Client}[v.Listen.IsSet()]; scripts[i].Role != want {
-			return option.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role,
-				map[script.Role]string{script.Broker: "listen", script.Client: "connect"}[scripts[i].Role])
+		if needs := map[script.Role]*option.Value{script.Broker: v.Listen, script.Client: v.Connect}[scripts[i].Role]; !needs.IsSet() {
+			return option.Usagef("%s: the script plays a %s, and needs --%s", path, scripts[i].Role, needs.Opt.Name)
 		}
 	}
 	p := &player{inv: inv, strict: v.Strict.On()}
@@ -60,7 +55,7 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 		}
 	}
 	defer p.close()
-	played, failed := 0, 0
+	played, failed := false, false
 	for _, s := range scripts {
 		for _, version := range s.Versions {
 			if why := p.aside(s); why != "" && len(scripts) > 1 {
@@ -69,23 +64,21 @@ func play(ctx context.Context, inv *cli.Invocation) error {
 				}
 				continue
 			}
-			played++
+			played = true
 			err := p.one(ctx, s, version)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err != nil {
-				failed++
-			}
+			failed = failed || err != nil
 			if err := p.printResult(s, version, err); err != nil {
 				return err
 			}
 		}
 	}
 	switch {
-	case played == 0:
+	case !played:
 		return cli.Failed(option.ExitFailure, errors.New("no script was played"))
-	case failed > 0:
+	case failed:
 		return cli.ExitSilently(option.ExitFailure)
 	}
 	return nil
@@ -133,20 +126,16 @@ func (p *player) target(addr string) error {
 		CAFile: v.CAFile.Text(), CAPath: v.CAPath.Text(), UseSystemRoots: v.TLSUseOSCerts.On(),
 		CertFile: v.Cert.Text(), KeyFile: v.Key.Text(), ServerName: v.TLSServerName.Text(), Insecure: v.Insecure.On()}}
 	if t.TLS {
-		if _, err := p.dialer.TLS.Config(t.Host); err != nil {
-			return option.Usagef("%v", err)
-		}
+		_, err = p.dialer.TLS.Config(t.Host)
 	}
-	return nil
+	return usage(err)
 }
 
 // dial connects. For scripts that make the WebSocket upgrade themselves, it returns the
 // connection below the WebSocket.
 func (p *player) dial(ctx context.Context, s *script.Script) (net.Conn, error) {
 	t := *p.to
-	if s.WebSocket {
-		t.WebSocket = false
-	}
+	t.WebSocket = t.WebSocket && !s.WebSocket
 	return p.dialer.Dial(ctx, &t)
 }
 
@@ -250,13 +239,12 @@ type session struct {
 func (s *session) Accept() (net.Conn, error) {
 	select {
 	case nc, ok := <-s.conns:
-		if !ok {
-			return nil, net.ErrClosed
+		if ok {
+			return nc, nil
 		}
-		return nc, nil
 	case <-s.closed:
-		return nil, net.ErrClosed
 	}
+	return nil, net.ErrClosed
 }
 
 func (s *session) Close() error {

@@ -21,7 +21,7 @@ func plot(ctx context.Context, inv *cli.Invocation) error {
 	}
 	var page bytes.Buffer
 	if err := report.Plot(&page, sums...); err != nil {
-		return cli.Failed(option.ExitFailure, err)
+		return failure(err)
 	}
 	return put(ctx, inv, page.Bytes())
 }

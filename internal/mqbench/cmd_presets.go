@@ -1,9 +1,9 @@
 package mqbench
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/mqtools/mqtools/internal/bench/plan"
 	"github.com/mqtools/mqtools/internal/cli"
@@ -22,14 +22,15 @@ func presets(_ context.Context, inv *cli.Invocation) error {
 		}
 		return write(inv, text)
 	}
-	var b bytes.Buffer
-	for _, name := range plan.Presets() {
-		p, err := plan.Preset(name, plan.Options{})
-		if err != nil {
-			return cli.Failed(option.ExitFailure, err)
+	return writePage(inv, func(w io.Writer) error {
+		for _, name := range plan.Presets() {
+			p, err := plan.Preset(name, plan.Options{})
+			if err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintf(w, "%-30s %s\n", name, p.Description)
 		}
-		fmt.Fprintf(&b, "%-30s %s\n", name, p.Description)
-	}
-	fmt.Fprintf(&b, "%-30s %s\n", plan.BifroForm, "a workload of BifroMQ's test reports by its name there")
-	return write(inv, b.Bytes())
+		_, err := fmt.Fprintf(w, "%-30s %s\n", plan.BifroForm, "a workload of BifroMQ's test reports by its name there")
+		return err
+	})
 }

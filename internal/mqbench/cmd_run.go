@@ -77,10 +77,6 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 		return r.reportError(ctx, err)
 	}
 	defer out.discard()
-	inv.CatchSignals()
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
-	out.watch(watching, inv)
 	var last error
 	var runs []report.Checked
 	for n := range inv.Values.Repeat.Int() {
@@ -129,26 +125,19 @@ func runCommand(ctx context.Context, inv *cli.Invocation) error {
 	if last != nil {
 		return last
 	}
-	return verdict(runs)
+	return exit(report.WorstExit(runs))
 }
 
 // failOn reads the conditions of --fail-on.
-func failOn(inv *cli.Invocation) (all []report.Condition, err error) {
-	for _, text := range inv.Values.FailOn.Texts() {
-		c, err := conditions(inv.Values.FailOn, text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c...)
-	}
-	return all, nil
+func failOn(inv *cli.Invocation) ([]report.Condition, error) {
+	return conditions(inv.Values.FailOn, inv.Values.FailOn.Texts()...)
 }
 
 // conditions parses the conditions of an option, separated by commas.
-func conditions(val *option.Value, text string) (all []report.Condition, err error) {
-	for one := range strings.SplitSeq(text, ",") {
+func conditions(val *option.Value, texts ...string) (all []report.Condition, err error) {
+	for one := range listed(texts) {
 		c, err := report.ParseConditions(one)
-		switch one = strings.TrimSpace(one); {
+		switch {
 		case err != nil && !strings.ContainsAny(one, "<>="):
 			return nil, val.Invalid("condition", one, "e.g. p99<10ms")
 		case err != nil:
@@ -157,14 +146,6 @@ func conditions(val *option.Value, text string) (all []report.Condition, err err
 		all = append(all, c...)
 	}
 	return all, nil
-}
-
-// verdict returns the exit status for reports that were written.
-func verdict(runs []report.Checked) error {
-	if code := report.WorstExit(runs); code != option.ExitDone {
-		return cli.ExitSilently(code)
-	}
-	return nil
 }
 
 // read reads the plan and the options of the run, and probes the broker.
@@ -194,13 +175,12 @@ func (r *runner) read(ctx context.Context) error {
 
 // readUse reads the plan and what it may use of this machine.
 func (r *runner) readUse(ctx context.Context) (err error) {
-	inv, v := r.inv, r.inv.Values
-	r.procs = v.Procs.Int()
+	r.procs = r.inv.Values.Procs.Int()
 	brokers, err := r.brokers()
 	if err != nil {
 		return err
 	}
-	if r.conn, err = connection.To(ctx, inv, brokers); err != nil {
+	if r.conn, err = connection.To(ctx, r.inv, brokers); err != nil {
 		return err
 	}
 	if err = r.readShard(); err != nil {
@@ -271,10 +251,7 @@ func (r *runner) readWay(ctx context.Context) (err error) {
 }
 
 func readLoops(v *option.Values) int {
-	if v.Loops.IsSet() {
-		return v.Loops.Int()
-	}
-	return result.Processors()
+	return cmp.Or(v.Loops.Int(), result.Processors())
 }
 
 func readEngine(v *option.Values) swarm.Engine {
@@ -290,11 +267,10 @@ func readEngine(v *option.Values) swarm.Engine {
 // reach starts the broker of --serve, and probes any broker for its version.
 func (r *runner) reach(ctx context.Context) error {
 	o := &r.opts.Swarm
-	targets, dialer, err := r.conn.Endpoints(ctx, max(r.plan.Clients(), 1024)+64)
-	if err != nil {
+	var err error
+	if o.Targets, o.Dialer, err = r.conn.Endpoints(ctx, max(r.plan.Clients(), 1024)+64); err != nil {
 		return err
 	}
-	o.Dialer, o.Targets = dialer, targets
 	return r.probe(ctx)
 }
 
@@ -425,8 +401,8 @@ func (r *runner) mark(repeat int) result.Mark {
 
 // repeats returns how many runs follow each other; 0: one, or as many as a search needs.
 func (r *runner) repeats() int {
-	if v := r.inv.Values; v.Repeat.Int() > 1 {
-		return v.Repeat.Int()
+	if n := r.inv.Values.Repeat.Int(); n > 1 {
+		return n
 	}
 	return 0
 }
@@ -472,27 +448,21 @@ func bareError(ctx context.Context, err error) error {
 func readShard(inv *cli.Invocation, p *plan.Plan) (s *plan.Shard, indexed bool, err error) {
 	i, n := 0, 1
 	if text := inv.Values.Shard.Text(); text != "" {
-		a, b, ok := strings.Cut(text, "/")
+		a, b, _ := strings.Cut(text, "/")
 		var err1, err2 error
 		i, err1 = strconv.Atoi(a)
 		n, err2 = strconv.Atoi(b)
-		if !ok || err1 != nil || err2 != nil {
+		if err1 != nil || err2 != nil {
 			return nil, false, inv.Values.Shard.Invalid("value", text, "want I/N, e.g. 0/4")
 		}
-	} else if inv.Lookup != nil {
-		ei, en, ok, err := plan.ShardFromEnv(inv.Lookup)
+	} else if ei, en, ok, err := plan.ShardFromEnv(inv.Variable); ok || err != nil {
 		if err != nil {
-			return nil, false, option.Usagef("%v", err)
+			return nil, false, usage(err)
 		}
-		if ok {
-			i, n, indexed = ei, en, true
-		}
+		i, n, indexed = ei, en, true
 	}
 	s, err = p.Shard(i, n)
-	if err != nil {
-		return nil, false, option.Usagef("%v", err)
-	}
-	return s, indexed, nil
+	return s, indexed, usage(err)
 }
 
 // startAt returns the time of --start-at.
@@ -502,9 +472,9 @@ func startAt(v *option.Values) (time.Time, error) {
 	}
 	t, err := readStart(v.StartAt.Text())
 	if err != nil {
-		return t, v.StartAt.Invalid("time", v.StartAt.Text(), "%v", err)
+		err = v.StartAt.Invalid("time", v.StartAt.Text(), "%v", err)
 	}
-	return t, nil
+	return t, err
 }
 
 var (
@@ -539,19 +509,16 @@ func readSources(v *option.Values) (all []netip.Addr, err error) {
 		if err != nil {
 			return nil, v.SourceIP.Invalid("address", first, "e.g. 10.0.0.10 or 10.0.0.10-20")
 		}
-		if !isRange {
-			all = append(all, a)
-			continue
-		}
-		n, err := strconv.ParseUint(last, 10, 8)
-		if err != nil || !a.Is4() || uint64(a.As4()[3]) > n {
-			return nil, v.SourceIP.Invalid("range", s, "e.g. 10.0.0.10-20")
-		}
-		for {
-			all = append(all, a)
-			if uint64(a.As4()[3]) == n {
-				break
+		count := uint64(1)
+		if isRange {
+			n, err := strconv.ParseUint(last, 10, 8)
+			if err != nil || !a.Is4() || uint64(a.As4()[3]) > n {
+				return nil, v.SourceIP.Invalid("range", s, "e.g. 10.0.0.10-20")
 			}
+			count += n - uint64(a.As4()[3])
+		}
+		for range count {
+			all = append(all, a)
 			a = a.Next()
 		}
 	}
@@ -568,10 +535,11 @@ func commandLine(inv *cli.Invocation) []string {
 type output struct {
 	f        *os.File // nil: no file
 	w        io.Writer
-	made     bool  // the file did not exist
-	begun    bool  // something was written
-	standard bool  // w is standard output, to which only the result is written
-	failed   error // the first write error
+	made     bool   // the file did not exist
+	begun    bool   // something was written
+	standard bool   // w is standard output, to which only the result is written
+	failed   error  // the first write error
+	end      func() // ends watch
 }
 
 // writer returns where to write the result, or nil.
@@ -593,9 +561,7 @@ func (o *output) Write(b []byte) (n int, err error) {
 	if o.f != nil {
 		err = fileerror.Explain(err)
 	}
-	if o.failed == nil {
-		o.failed = err
-	}
+	o.failed = cmp.Or(o.failed, err)
 	return n, err
 }
 
@@ -607,18 +573,17 @@ func (o *output) empty() error {
 	return o.f.Truncate(0)
 }
 
-func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
+// openOut opens the destination of --out, and catches signals: the run begins.
+func openOut(ctx context.Context, inv *cli.Invocation) (o *output, err error) {
+	o = &output{end: func() {}}
 	switch path := inv.Values.Out.Text(); path {
 	case "":
-		return &output{}, nil
 	case "-":
 		if inv.Values.JSON.On() {
 			return nil, option.Usagef("%s - and --json cannot be used together", inv.Values.Out.Name()).WithHint("both write to standard output")
 		}
-		return &output{w: inv.Stdout, standard: true}, nil
+		o.w, o.standard = inv.Stdout, true
 	default:
-		o := &output{}
-		var err error
 		if o.f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err == nil {
 			o.made = true
 		} else if errors.Is(err, fs.ErrExist) {
@@ -628,8 +593,12 @@ func openOut(ctx context.Context, inv *cli.Invocation) (*output, error) {
 			return nil, outError(ctx, err)
 		}
 		o.w = inv.Watched(o.f)
-		return o, nil
 	}
+	inv.CatchSignals()
+	if o.standard {
+		o.watch(ctx, inv)
+	}
+	return o, nil
 }
 
 // openWaiting opens an existing file for writing. A named pipe waits for its reader.
@@ -671,22 +640,16 @@ func (o *output) close() error {
 }
 
 // discard is close at the end of a run whose error is reported elsewhere.
-func (o *output) discard() { _ = o.close() }
+func (o *output) discard() {
+	_ = o.close()
+	o.end()
+}
 
 // watch ends this process when its result has lost its reader: it may be a child whose
 // parent was killed.
 func (o *output) watch(ctx context.Context, inv *cli.Invocation) {
-	if !o.standard {
-		return
-	}
-	closed := cli.WatchClosedPipe(ctx, inv.StdoutFile())
-	go func() {
-		select {
-		case <-closed:
-			inv.Abandon(ctx, cli.ErrPipe)
-		case <-ctx.Done():
-		}
-	}()
+	ctx, o.end = context.WithCancel(context.WithoutCancel(ctx))
+	inv.AbandonUnread(ctx)
 }
 
 // lineIntervals is how many intervals the result in a log line has.
@@ -696,7 +659,7 @@ const lineIntervals = 60
 func writeLine(inv *cli.Invocation, res *result.Result) error {
 	line, err := result.AppendLine(nil, res, lineIntervals)
 	if err != nil {
-		return cli.Failed(option.ExitFailure, err)
+		return failure(err)
 	}
 	return write(inv, append(line, '\n'))
 }
@@ -707,14 +670,35 @@ func write(inv *cli.Invocation, b []byte) error {
 	return cli.OutputError(option.Bench, err)
 }
 
+// writePage writes to standard output what render writes, if it does not fail.
+func writePage(inv *cli.Invocation, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return failure(err)
+	}
+	return write(inv, b.Bytes())
+}
+
+// failure returns an error with the exit status of a failure, unless it has another one.
+func failure(err error) error {
+	if _, has := errors.AsType[cli.ExitCoder](err); err == nil || has {
+		return err
+	}
+	return cli.Failed(option.ExitFailure, err)
+}
+
+// exit returns the error that exits with a code, or nil.
+func exit(code int) error {
+	if code == option.ExitDone {
+		return nil
+	}
+	return cli.ExitSilently(code)
+}
+
 // writeReports writes the reports of runs in the format of --format, as one document if the
 // format allows it.
 func writeReports(inv *cli.Invocation, runs []report.Checked) error {
-	var b bytes.Buffer
-	if err := renderReports(&b, inv, runs); err != nil {
-		return err
-	}
-	return write(inv, b.Bytes())
+	return writePage(inv, func(w io.Writer) error { return renderReports(w, inv, runs) })
 }
 
 // isDocument reports whether a format has one document for any number of runs.
@@ -724,12 +708,6 @@ func isDocument(inv *cli.Invocation) bool {
 }
 
 func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Checked) error {
-	usage := func(err error) error {
-		if err != nil {
-			return option.Usagef("%v", err)
-		}
-		return nil
-	}
 	switch inv.Values.Format.Text() {
 	case "json":
 		return report.JSONOf(w, runs)
@@ -738,26 +716,27 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Checked) erro
 	case "junit":
 		return report.JUnitOf(w, runs)
 	case "hgrm":
-		metric := ""
-		if inv.Values.Metric.Known() {
-			metric = inv.Values.Metric.Text()
-		}
-		return usage(report.HGRMOf(w, runs, metric))
+		return usage(report.HGRMOf(w, runs, inv.Values.Metric.Text()))
 	case "hlog":
 		return usage(report.HLogOf(w, runs))
 	}
+	var err error
 	for _, j := range runs {
-		var err error
 		if inv.Values.Format.Text() == "markdown" {
-			err = report.Markdown(w, j.Summary, j.Checks)
+			err = cmp.Or(err, report.Markdown(w, j.Summary, j.Checks))
 		} else {
-			err = report.Text(w, j.Summary, j.Checks, palette(inv))
-		}
-		if err != nil {
-			return err
+			err = cmp.Or(err, report.Text(w, j.Summary, j.Checks, palette(inv)))
 		}
 	}
-	return nil
+	return err
+}
+
+// usage returns an error as a usage error, unless it is one.
+func usage(err error) error {
+	if _, is := errors.AsType[*option.UsageError](err); err == nil || is {
+		return err
+	}
+	return option.Usagef("%v", err)
 }
 
 // palette returns the colors of standard output.

@@ -1,7 +1,7 @@
 package mqbench
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -63,7 +63,6 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer s.out.discard()
-	inv.CatchSignals()
 	s.doc = report.Search{Format: 1, Tool: cli.Version(), Plan: s.plan.Name, SLO: s.conditions, Precision: search.Precision, Steps: []report.Step{}}
 	found, err := search.Run(func(load float64) (bench.Outcome, error) { return s.step(ctx, load) })
 	if cerr := s.out.Close(); err == nil {
@@ -78,10 +77,7 @@ func searchCommand(ctx context.Context, inv *cli.Invocation) error {
 // readSearch reads the options of search itself.
 func (s *searcher) readSearch() (search bench.Search, err error) {
 	v := s.inv.Values
-	s.conditions = "p99<10ms,loss=0"
-	if given := v.SLO.Texts(); len(given) > 0 {
-		s.conditions = strings.Join(given, ",")
-	}
+	s.conditions = strings.Join(given(v.SLO, "p99<10ms,loss=0"), ",")
 	if s.slo, err = conditions(v.SLO, s.conditions); err != nil {
 		return search, err
 	}
@@ -103,12 +99,8 @@ func (s *searcher) readSearch() (search bench.Search, err error) {
 
 // searchable refuses plans that have no load to vary.
 func searchable(p *plan.Plan) error {
-	publishes := false
-	for _, g := range p.Groups {
-		publishes = publishes || len(g.Publish) > 0
-	}
 	switch {
-	case !publishes:
+	case !slices.ContainsFunc(p.Groups, func(g *plan.Group) bool { return len(g.Publish) > 0 }):
 		return option.Usagef("%s publishes nothing: there is no rate to search", p.Name)
 	case p.Closed():
 		return option.Usagef("%s has no rate to search: its publishers send as fast as they are acknowledged", p.Name)
@@ -120,14 +112,8 @@ func searchable(p *plan.Plan) error {
 func (s *searcher) load(factor float64) func(*plan.Options) {
 	return func(o *plan.Options) {
 		o.Load = factor
-		if o.WarmUp == nil {
-			d := searchWarmUp
-			o.WarmUp = &d
-		}
-		if o.Measure == nil {
-			d := searchMeasure
-			o.Measure = &d
-		}
+		o.WarmUp = cmp.Or(o.WarmUp, new(searchWarmUp))
+		o.Measure = cmp.Or(o.Measure, new(searchMeasure))
 		// A lower load yields fewer values in the same time.
 		if d := time.Duration(float64(s.need) / factor).Round(time.Second); d > *o.Measure {
 			o.Measure = &d
@@ -163,7 +149,7 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 		return 0, 0, err
 	}
 	if s.shard, err = s.plan.Shard(0, 1); err != nil {
-		return 0, 0, option.Usagef("%v", err)
+		return 0, 0, usage(err)
 	}
 	s.inv.Infof("step %d: load %s", s.runs+1, strconv.FormatFloat(load, 'g', 4, 64))
 	res, err := s.once(ctx, s.runs, s.out.writer())
@@ -174,15 +160,8 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 	step := report.CheckStep(report.Summarize(res), load, s.slo, err)
 	s.doc.Steps = append(s.doc.Steps, step)
 	s.inv.Infof("step %d: %s %s", s.runs, step.Verdict, strings.Join(step.Why, "; "))
-	switch step.Verdict {
-	case report.StepSustained:
-		return bench.Sustained, 0, nil
-	case report.StepLimited:
-		return bench.Limited, 0, nil
-	case report.StepUndecided:
-		return bench.Undecided, step.More, nil
-	}
-	return bench.Missed, 0, nil
+	outcomes := map[report.StepVerdict]bench.Outcome{report.StepSustained: bench.Sustained, report.StepLimited: bench.Limited, report.StepUndecided: bench.Undecided, report.StepMissed: bench.Missed}
+	return outcomes[step.Verdict], step.More, nil
 }
 
 // answer writes the report; err is what ended the search early, or nil.
@@ -209,18 +188,5 @@ func (s *searcher) answer(ctx context.Context, found bench.SearchResult, err err
 	case "csv":
 		render = d.CSV
 	}
-	var b bytes.Buffer
-	if rerr := render(&b); rerr != nil {
-		return cli.Failed(option.ExitFailure, rerr)
-	}
-	if werr := write(s.inv, b.Bytes()); werr != nil {
-		return werr
-	}
-	if err != nil {
-		return err
-	}
-	if d.ExitCode != option.ExitDone {
-		return cli.ExitSilently(d.ExitCode)
-	}
-	return nil
+	return cmp.Or(writePage(s.inv, render), err, exit(d.ExitCode))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"net"
 	"slices"
@@ -65,10 +66,6 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 		return err
 	}
 	defer out.discard()
-	inv.CatchSignals()
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
-	out.watch(watching, inv)
 	inv.Infof("verify on %s: %v for each quality of service, seed %d", way.address(), o.Duration, o.Seed)
 	if err := sharable(inv, shapes, o.Version); err != nil {
 		return err
@@ -103,13 +100,7 @@ func verify(ctx context.Context, inv *cli.Invocation) error {
 			}
 		}
 	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	if status != option.ExitDone {
-		return cli.ExitSilently(status)
-	}
-	return nil
+	return cmp.Or(out.Close(), exit(status))
 }
 
 // verifyOne tests the broker at one QoS and for one shape, and returns the resulting
@@ -142,25 +133,20 @@ func verifyOne(ctx context.Context, inv *cli.Invocation, o bench.VerifyOptions, 
 
 // writeVerdict writes a verdict to standard output.
 func writeVerdict(inv *cli.Invocation, v *bench.Verdict) error {
-	text := []byte(v.Text())
-	if inv.Values.JSON.On() {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return cli.Failed(option.ExitFailure, err)
+	return writePage(inv, func(w io.Writer) error {
+		if inv.Values.JSON.On() {
+			return json.NewEncoder(w).Encode(v)
 		}
-		text = append(b, '\n')
-	}
-	return write(inv, text)
+		_, err := io.WriteString(w, v.Text())
+		return err
+	})
 }
 
 // verifyOptions reads what to verify, and under which faults.
 func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	v := inv.Values
-	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: 10, Duration: 10 * time.Second, Drain: 30 * time.Second,
+	o = bench.VerifyOptions{Version: connection.ProtocolVersion(v), Clients: cmp.Or(v.Clients.Int(), 10), Duration: 10 * time.Second, Drain: 30 * time.Second,
 		Seed: uint64(time.Now().UnixNano() % 1_000_000)}
-	if v.Clients.IsSet() {
-		o.Clients = v.Clients.Int()
-	}
 	if v.Rate.IsSet() {
 		if o.Rate, err = rate(v.Rate); err != nil {
 			return o, err
@@ -176,7 +162,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 	if o.Size = int(v.Size.Int64()); o.Size < result.HeaderSize {
 		return o, option.Usagef("%s: %d bytes is too small for the header of %d bytes that is checked", v.Size.Name(), o.Size, result.HeaderSize)
 	}
-	for word := range listed(v.Faults, "delay,stall,split,cut,refuse") {
+	for word := range listed(given(v.Faults, "delay,stall,split,cut,refuse")) {
 		f := bench.Fault(word)
 		switch {
 		case f == "none" || f == "" || slices.Contains(o.Faults, f):
@@ -191,7 +177,7 @@ func verifyOptions(inv *cli.Invocation) (o bench.VerifyOptions, err error) {
 
 // verifyShapes reads the shapes.
 func verifyShapes(inv *cli.Invocation) (all []bench.Shape, err error) {
-	for word := range listed(inv.Values.Shapes, string(bench.Pairs)) {
+	for word := range listed(given(inv.Values.Shapes, string(bench.Pairs))) {
 		s := bench.Shape(word)
 		switch {
 		case slices.Contains(all, s):
@@ -213,12 +199,16 @@ func wordsOf[S ~string](all []S) []string {
 	return words
 }
 
-// listed yields the words of a list, from all uses of the option or from its default.
-func listed(val *option.Value, unless string) iter.Seq[string] {
-	lists := val.Texts()
-	if len(lists) == 0 {
-		lists = []string{unless}
+// given returns the texts of an option, or its default.
+func given(val *option.Value, unless string) []string {
+	if texts := val.Texts(); len(texts) > 0 {
+		return texts
 	}
+	return []string{unless}
+}
+
+// listed yields the words of lists, which commas separate.
+func listed(lists []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, list := range lists {
 			for word := range strings.SplitSeq(list, ",") {

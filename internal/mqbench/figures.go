@@ -2,6 +2,7 @@ package mqbench
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -63,10 +64,15 @@ func (f *figures) count(counters ...result.Counter) int64 { return f.counts.Of(c
 
 // rate returns the same per second.
 func (f *figures) rate(counters ...result.Counter) float64 {
-	if f.length <= 0 {
+	return perSecond(f.count(counters...), f.length)
+}
+
+// perSecond returns the rate of n events in a time.
+func perSecond(n int64, length time.Duration) float64 {
+	if length <= 0 {
 		return 0
 	}
-	return float64(f.count(counters...)) / f.length.Seconds()
+	return float64(n) / length.Seconds()
 }
 
 // line returns the interval as a line of at most 79 columns, including "mqbench: ".
@@ -113,17 +119,13 @@ func clock(d time.Duration) string {
 // sparkline draws the last n values; the highest is a full column.
 func sparkline(values []float64, n int, levels []string) string {
 	values = values[max(len(values)-n, 0):]
-	top := 0.0
+	top := math.SmallestNonzeroFloat64
 	for _, v := range values {
 		top = max(top, v)
 	}
 	var b strings.Builder
 	for _, v := range values {
-		i := 0
-		if top > 0 {
-			i = int(v / top * float64(len(levels)-1))
-		}
-		b.WriteString(levels[i])
+		b.WriteString(levels[int(v/top*float64(len(levels)-1))])
 	}
 	return b.String()
 }

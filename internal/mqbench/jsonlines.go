@@ -131,12 +131,7 @@ func (j *jsonLines) interval(st bench.Status, i *result.Interval) *intervalObjec
 			o.Counters[name] = n
 		}
 	}
-	rate := func(c result.Counter) float64 {
-		if o.Length <= 0 {
-			return 0
-		}
-		return float64(totals.Of(c)) / o.Length.Seconds()
-	}
+	rate := func(c result.Counter) float64 { return perSecond(totals.Of(c), o.Length) }
 	o.Rates = report.Rates{
 		Offered: rate(result.Offered), Sent: rate(result.Sent), Acked: rate(result.Acked),
 		Expected: rate(result.Expected), Delivered: rate(result.Arrived), Connects: rate(result.Connects),

@@ -23,7 +23,7 @@ type board struct {
 	p99s   []float64
 	sent   bool // there were messages to send
 	got    bool // messages were received
-	wrong  map[result.Counter]int64
+	wrong  [len(wrongs)]int64
 	style  style
 }
 
@@ -39,7 +39,7 @@ var (
 )
 
 // wrongs are the counters shown in the last line.
-var wrongs = []struct {
+var wrongs = [...]struct {
 	counter result.Counter
 	text    string
 }{
@@ -55,13 +55,8 @@ func (b *board) take(f *figures) {
 	if b.latest == nil || f.Phase != b.phase {
 		b.phase, b.began = f.Phase, f.Interval.Start
 	}
-	for _, w := range wrongs {
-		if n := f.count(w.counter); n > 0 {
-			if b.wrong == nil {
-				b.wrong = map[result.Counter]int64{}
-			}
-			b.wrong[w.counter] += n
-		}
+	for i, w := range wrongs {
+		b.wrong[i] += f.count(w.counter)
 	}
 	b.sent = b.sent || f.count(result.Offered, result.Sent) > 0
 	b.got = b.got || f.count(result.Delivered, result.Foreign) > 0
@@ -126,8 +121,8 @@ func (b *board) lines(width int) (lines []string, errors bool) {
 	}
 	lines = append(lines, b.line(w, "generator", nil, b.generator()...))
 	var wrong []string
-	for _, x := range wrongs {
-		if n := b.wrong[x.counter]; n > 0 {
+	for i, x := range wrongs {
+		if n := b.wrong[i]; n > 0 {
 			wrong = append(wrong, fmt.Sprintf("%d %s", n, x.text))
 		}
 	}

@@ -2,8 +2,6 @@ package mqbench
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,8 +51,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 			o.Username = &name
 		}
 		if p := conn.Options.Password; p != nil {
-			text := string(p)
-			o.Password = &text
+			o.Password = new(string(p))
 		}
 	}
 	if change != nil {
@@ -74,11 +71,10 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 		if err := checkShort(inv, name); err != nil {
 			return nil, err
 		}
-		s, serr := short(inv, cmp.Or(o.Version, o.Default, packet.V5))
-		if serr != nil {
-			return nil, serr
+		var s plan.Short
+		if s, err = short(inv, cmp.Or(o.Version, o.Default, packet.V5)); err == nil {
+			p, err = form(s, o)
 		}
-		p, err = form(s, o)
 	case len(words) == 0:
 		return nil, option.Usagef("no preset or scenario given").WithHint(listPresets)
 	default:
@@ -87,18 +83,7 @@ func readPlan(inv *cli.Invocation, words []string, conn *connection.Connection, 
 		}
 		p, err = namedPlan(words[0], o)
 	}
-	var missing *fs.PathError
-	switch {
-	case err == nil:
-		return p, nil
-	case errors.As(err, &missing):
-		return nil, option.Usagef("%v", err)
-	}
-	var usage *option.UsageError
-	if errors.As(err, &usage) {
-		return nil, err
-	}
-	return nil, option.Usagef("%v", err)
+	return p, usage(err)
 }
 
 // namedPlan returns a preset, or the scenario in a file.
@@ -146,18 +131,12 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 		}
 	}
 	if v.Seed.IsSet() {
-		seed := uint64(v.Seed.Int64())
-		o.Seed = &seed
+		o.Seed = new(uint64(v.Seed.Int64()))
 	}
-	for name, to := range map[string]**time.Duration{"warm-up": &o.WarmUp, "duration": &o.Measure} {
+	for name, to := range map[string]**time.Duration{"warm-up": &o.WarmUp, "duration": &o.Measure, "connect-timeout": &o.ConnectTimeout} {
 		if v.Of(name).IsSet() {
-			d := v.Of(name).Duration()
-			*to = &d
+			*to = new(v.Of(name).Duration())
 		}
-	}
-	if v.ConnectTimeout.IsSet() {
-		d := v.ConnectTimeout.Duration()
-		o.ConnectTimeout = &d
 	}
 	o.Version, o.TopicPrefix = connection.ProtocolVersion(v), v.TopicPrefix.Text()
 	o.Run, err = runNamer(inv)
@@ -168,22 +147,17 @@ func planOptions(inv *cli.Invocation) (o plan.Options, err error) {
 // use the same name: they share the plan and the start time, or the name is passed to them.
 func runNamer(inv *cli.Invocation) (func(hash string) string, error) {
 	v := inv.Values
-	if v.RunID.IsSet() {
-		name := v.RunID.Text()
-		if !plan.IsRunName(name) {
-			return nil, v.RunID.Invalid("name", name, "want up to 32 letters, digits, - and _")
-		}
-		return func(string) string { return name }, nil
-	}
-	if v.StartAt.IsSet() {
+	name := v.RunID.Text()
+	switch {
+	case v.RunID.IsSet() && !plan.IsRunName(name):
+		return nil, v.RunID.Invalid("name", name, "want up to 32 letters, digits, - and _")
+	case !v.RunID.IsSet() && v.StartAt.IsSet():
 		start, err := startAt(v)
-		if err != nil {
-			return nil, err
-		}
-		return func(hash string) string { return plan.RunName(hash, start.UTC().Format(time.RFC3339Nano)) }, nil
+		return func(hash string) string { return plan.RunName(hash, start.UTC().Format(time.RFC3339Nano)) }, err
+	case !v.RunID.IsSet():
+		name = plan.NewRunName()
 	}
-	drawn := plan.NewRunName()
-	return func(string) string { return drawn }, nil
+	return func(string) string { return name }, nil
 }
 
 // readSessions reads whether the clients' sessions are kept or resumed.
@@ -241,16 +215,15 @@ func short(inv *cli.Invocation, version packet.Version) (s plan.Short, err error
 		Payload: v.Message.Text(), Interval: v.Interval.Duration(), Window: v.MaxInflight.Int(), Limit: uint64(v.Limit.Int64()),
 		WarmUp: v.WarmUp.Duration(), Duration: v.Duration.Duration(),
 		ClientID: v.ID.Text(), First: uint64(v.First.Int64()),
+		KeepAlive:  new(v.Keepalive.Duration()),
 		Persistent: v.DisableCleanSession.On(), SessionExpiry: v.SessionExpiryInterval.Duration(),
 	}
 	if s.Persistent && !v.SessionExpiryInterval.IsSet() && version >= packet.V5 {
 		s.SessionExpiry = time.Hour // without one nothing is kept; not forever, in case a run cannot clean up
 	}
-	if size := int(v.Size.Int64()); s.Payload == "" {
-		s.Size = &size
+	if s.Payload == "" {
+		s.Size = new(int(v.Size.Int64()))
 	}
-	keepAlive := v.Keepalive.Duration()
-	s.KeepAlive = &keepAlive
 	switch r := v.Rate.Text(); {
 	case r == "unlimited":
 		s.Unlimited = true

@@ -123,7 +123,7 @@ func (r *runner) onceCrew(ctx context.Context, repeat int, out io.Writer) (*resu
 	}
 	switch {
 	case err != nil:
-		return nil, cli.Failed(option.ExitFailure, err)
+		return nil, failure(err)
 	case c.failure != nil:
 		return res, c.failure
 	case ctx.Err() != nil:

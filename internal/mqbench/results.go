@@ -30,33 +30,34 @@ type saved struct {
 
 var errNoFile = option.Usagef("no result file is named")
 
-// readResults reads result files and logs; - is standard input.
-func readResults(inv *cli.Invocation, paths []string) ([]saved, error) {
+// readEach reads result files and logs; - is standard input.
+func readEach(inv *cli.Invocation, paths []string, read func(*cli.Invocation, string) ([]saved, error)) ([]saved, error) {
 	if len(paths) == 0 {
 		return nil, errNoFile
 	}
 	var all []saved
 	for _, path := range paths {
-		some, err := readFile(inv, path)
+		some, err := read(inv, path)
 		if err != nil {
-			return nil, fileError(err)
+			return nil, err
 		}
 		all = append(all, some...)
 	}
 	return all, nil
 }
 
-// fileError returns the error of a file: a usage error if the file cannot be read or holds
-// no result.
-func fileError(err error) error {
-	var missing *fs.PathError
+// readSaved reads a file that the user names: it is a usage error if the file cannot be
+// read or holds no result.
+func readSaved(inv *cli.Invocation, path string) ([]saved, error) {
+	all, err := readFile(inv, path)
+	_, missing := errors.AsType[*fs.PathError](err)
 	switch {
 	case errors.Is(err, result.ErrNoResult):
-		return &cli.Exit{Code: option.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
-	case errors.As(err, &missing):
-		return cli.Failed(option.ExitUsage, err)
+		err = &cli.Exit{Code: option.ExitUsage, Err: err, Help: "results are what 'mqbench run --out FILE' writes"}
+	case missing:
+		err = cli.Failed(option.ExitUsage, err)
 	}
-	return cli.Failed(option.ExitFailure, err)
+	return all, failure(err)
 }
 
 func readFile(inv *cli.Invocation, path string) ([]saved, error) {
@@ -111,11 +112,10 @@ func runsOf(all []saved) ([]saved, error) {
 		}
 	}
 	for i, run := range runs {
-		m, err := result.Merge(run...)
-		if err != nil {
-			return nil, cli.Failed(option.ExitFailure, err)
+		var err error
+		if merged[i].Result, err = result.Merge(run...); err != nil {
+			return nil, failure(err)
 		}
-		merged[i].Result = m
 	}
 	return merged, nil
 }
@@ -175,7 +175,12 @@ func merge(ctx context.Context, inv *cli.Invocation) error {
 	if err := needOut(inv); err != nil {
 		return err
 	}
-	all, err := readResults(inv, inv.Args)
+	return mergeSaved(ctx, inv, readSaved)
+}
+
+// mergeSaved merges the results of all arguments.
+func mergeSaved(ctx context.Context, inv *cli.Invocation, read func(*cli.Invocation, string) ([]saved, error)) error {
+	all, err := readEach(inv, inv.Args, read)
 	if err != nil {
 		return err
 	}
@@ -207,13 +212,11 @@ func writeMerged(ctx context.Context, inv *cli.Invocation, all []saved) error {
 			absent = absent || len(m.Absent()) > 0
 		}
 	}
-	if err := put(ctx, inv, b.Bytes()); err != nil {
-		return err
-	}
-	if absent {
+	err = put(ctx, inv, b.Bytes())
+	if err == nil && absent {
 		return cli.ExitSilently(option.ExitFailure)
 	}
-	return nil
+	return err
 }
 
 // reportCommand implements "mqbench report": a report of each run.
@@ -234,15 +237,12 @@ func reportCommand(_ context.Context, inv *cli.Invocation) error {
 		s.Strict = inv.Values.Strict.On()
 		runs = append(runs, report.Checked{Summary: s, Checks: report.CheckFailOn(s, conditions)})
 	}
-	if err := writeReports(inv, runs); err != nil {
-		return err
-	}
-	return verdict(runs)
+	return cmp.Or(writeReports(inv, runs), exit(report.WorstExit(runs)))
 }
 
 // summaries returns the summaries of the runs in some files.
 func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
-	all, err := readResults(inv, paths)
+	all, err := readEach(inv, paths, readSaved)
 	if err != nil {
 		return nil, err
 	}
@@ -258,11 +258,11 @@ func summaries(inv *cli.Invocation, paths []string) ([]*report.Summary, error) {
 	return sums, nil
 }
 
-// readGates parses gates, separated by commas.
-func readGates(v *option.Values, text string) (all []report.Gate, err error) {
-	for one := range strings.SplitSeq(text, ",") {
+// readGates parses the gates of --gate, separated by commas.
+func readGates(v *option.Values) (all []report.Gate, err error) {
+	for one := range listed(v.Gate.Texts()) {
 		g, err := report.ParseGates(one)
-		switch one = strings.TrimSpace(one); {
+		switch {
 		case err != nil && (!strings.ContainsAny(one, "+-") || !strings.Contains(one, "=") || !strings.HasSuffix(one, "%")):
 			return nil, v.Gate.Invalid("gate", one, "e.g. p99=+10%%")
 		case err != nil:
@@ -281,17 +281,12 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 	if f := inv.Values.Format.Text(); !slices.Contains(inv.Tool.Takes("format"), f) {
 		return inv.Values.Format.Invalid("value", f, "want text, json or junit for diff")
 	}
-	var gates []report.Gate
-	for _, text := range inv.Values.Gate.Texts() {
-		g, err := readGates(inv.Values, text)
-		if err != nil {
-			return err
-		}
-		gates = append(gates, g...)
+	gates, err := readGates(inv.Values)
+	if err != nil {
+		return err
 	}
 	var sides [2][]*report.Summary
 	for i, path := range inv.Args {
-		var err error
 		if sides[i], err = summaries(inv, []string{path}); err != nil {
 			return err
 		}
@@ -300,23 +295,12 @@ func diff(_ context.Context, inv *cli.Invocation) error {
 	if err != nil {
 		return cli.Failed(option.ExitFailure, err)
 	}
-	var b bytes.Buffer
+	render := func(w io.Writer) error { return c.Text(w, palette(inv)) }
 	switch inv.Values.Format.Text() {
 	case "json":
-		err = c.JSON(&b)
+		render = c.JSON
 	case "junit":
-		err = c.JUnit(&b)
-	default:
-		err = c.Text(&b, palette(inv))
+		render = c.JUnit
 	}
-	if err != nil {
-		return cli.Failed(option.ExitFailure, err)
-	}
-	if err := write(inv, b.Bytes()); err != nil {
-		return err
-	}
-	if code := c.ExitCode(); code != option.ExitDone {
-		return cli.ExitSilently(code)
-	}
-	return nil
+	return cmp.Or(writePage(inv, render), exit(c.ExitCode()))
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/mqtools/mqtools/internal/cli"
-	"github.com/mqtools/mqtools/internal/option"
 	"github.com/mqtools/mqtools/internal/wholefile"
 )
 
@@ -46,10 +45,7 @@ func fill(w whole, b []byte) error {
 	if err == nil {
 		err = w.Commit()
 	}
-	if err != nil {
-		return cli.Failed(option.ExitFailure, err)
-	}
-	return nil
+	return failure(err)
 }
 
 // put writes b to --out at once, or to standard output if --out is not set or is -.

@@ -24,13 +24,10 @@ func (t *Program) Handover(v *Values, args []string, keep func(*Option) bool) (w
 	wanted := func(o *Option) bool {
 		return o.Name != optionsFile && o.Name != "config" && o.Name != "context" && keep(o)
 	}
-	for _, w := range all {
-		if w == "--" {
-			break
-		}
-		name, _, _ := strings.Cut(w, "=")
-		if o := table.Find(name); wanted(o) {
-			words = append(words, w)
+	uses, _ := split(table, all)
+	for i, use := range uses {
+		if wanted(use.Opt) {
+			words = append(words, all[i])
 		}
 	}
 	for _, o := range table {

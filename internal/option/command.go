@@ -124,8 +124,6 @@ func (c *Command) form(args []string) Forms {
 	switch {
 	case c == nil:
 		return 0
-	case c.Bit == CommandRun && c.Name == "run":
-		return FormNamed
 	case c.Bit == CommandRun:
 		return formOf(c.Name)
 	case c.Bit&commandsPlan != 0 && len(args) > 0:
@@ -247,11 +245,7 @@ func (t *Program) CheckCommand(line *Line) error {
 		case t.Command.Keeps:
 			return Usagef("--%s cannot be kept in a context", use.Opt.Name)
 		default:
-			where := "--" + use.Opt.Name
-			if use.Place != "" {
-				where = use.Place + ": " + where
-			}
-			return Usagef("%s has no effect on %s", where, t.Path)
+			return Usagef("%s has no effect on %s", use.where(), t.Path)
 		}
 	}
 	return nil
@@ -274,7 +268,7 @@ func (t *Program) noCommand(args []string) error {
 func (t *Program) unknownCommand(word string) error {
 	err := Usagef("unknown command %q", word)
 	if t.Command != nil {
-		err = Usagef("%s: unknown command %q", t.Path, word)
+		err.Text = t.Path + ": " + err.Text
 	}
 	if s := t.nearest(word); s != "" {
 		return err.WithHint("did you mean %s?", s)

@@ -25,19 +25,17 @@ func Configured(env *Environment, uses []Use, tool ToolSet) (*Config, []Use, err
 		return nil, nil, err
 	}
 	for _, f := range slices.Backward(c.Files) {
-		forTool, forAll := OriginUserTool, OriginUser
-		if f.system {
-			forTool, forAll = OriginSystemTool, OriginSystem
-		}
-		for _, t := range toolKeys {
-			if t.bit == tool {
-				if all, err = f.append(all, f.Root.Get(t.key), t.key, tool, forTool); err != nil {
-					return nil, nil, err
-				}
+		for _, part := range append(toolKeys[:], toolKey{keyDefaults, 0}) {
+			if part.bit != 0 && part.bit != tool {
+				continue
 			}
-		}
-		if all, err = f.append(all, f.Root.Get(keyDefaults), keyDefaults, tool, forAll); err != nil {
-			return nil, nil, err
+			origin := f.origin
+			if part.bit == tool {
+				origin++
+			}
+			if all, err = f.append(all, f.Root.Get(part.key), part.key, tool, origin); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	return c, sameBroker(all, uses, env), nil
@@ -82,15 +80,11 @@ func namesBroker(o *Option) bool {
 
 // ofBroker reports whether an option is specific to one broker.
 func ofBroker(o *Option) bool {
-	if o.Group == GroupTLS || namesBroker(o) {
-		return true
-	}
-	switch o.Name {
-	case "port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "username", "password", "password-file", "password-command", "auth", "auth-command":
-		return true
-	}
-	return false
+	return o.Group == GroupTLS || namesBroker(o) || slices.Contains(ofBrokers[:], o.Name)
 }
+
+var ofBrokers = [...]string{"port", "srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command",
+	"username", "password", "password-file", "password-command", "auth", "auth-command"}
 
 // append appends the uses of one part.
 func (f ConfigFile) append(all []Use, e *yamlfile.Entry, name string, tool ToolSet, origin Origin) ([]Use, error) {
@@ -111,11 +105,7 @@ func (c *Config) contextUses(env *Environment, uses []Use, tool ToolSet) ([]Use,
 	f, e := c.current()
 	if _, _, set := Chosen(env, uses, ContextOption); !set && e != nil {
 		// --show-config prints which context is in use.
-		origin := OriginUser
-		if f.system {
-			origin = OriginSystem
-		}
-		all = append(all, Use{Opt: Table(tool).Find("--" + ContextOption), Raw: name, Place: f.Place(e.Value), part: KeyCurrent, origin: origin})
+		all = append(all, Use{Opt: Table(tool).Find("--" + ContextOption), Raw: name, Place: f.Place(e.Value), part: KeyCurrent, origin: f.origin})
 	}
 	if name == None || name == "" {
 		return all, nil
@@ -157,14 +147,17 @@ func (f ConfigFile) contexts() []yamlfile.Entry {
 	return nil
 }
 
+// Context returns the context with a name in this file, or nil.
+func (f ConfigFile) Context(name string) *yamlfile.Entry {
+	return (&yamlfile.Node{Entries: f.contexts()}).Get(name)
+}
+
 // Context returns the context with a name and its file. A context of the user's file overrides the
 // system's.
 func (c *Config) Context(name string) (ConfigFile, *yamlfile.Entry) {
 	for _, f := range slices.Backward(c.Files) {
-		if e := f.Root.Get(KeyContexts); e != nil {
-			if found := e.Value.Get(name); found != nil {
-				return f, found
-			}
+		if e := f.Context(name); e != nil {
+			return f, e
 		}
 	}
 	return ConfigFile{}, nil
@@ -209,7 +202,7 @@ func (f ConfigFile) HoldsSecret() bool {
 			if len(rows) == 0 {
 				continue
 			}
-			for _, n := range append([]*yamlfile.Node{e.Value}, e.Value.Items...) {
+			for _, n := range e.Value.AsList() {
 				if n.Kind == yamlfile.Scalar && rows[0].HoldsSecret(n.Text) {
 					return true
 				}
@@ -238,9 +231,4 @@ func (f ConfigFile) Broker(n *yamlfile.Node) string {
 	default:
 		return host
 	}
-}
-
-// FormError returns the usage error of an edit that the form of the file does not allow.
-func (f ConfigFile) FormError(err error) error {
-	return Usagef("%s: %v", f.Path, err)
 }

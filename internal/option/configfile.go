@@ -70,7 +70,7 @@ func (e *Environment) UserConfig() string {
 // ConfigFile is one configuration file.
 type ConfigFile struct {
 	*yamlfile.File
-	system bool
+	origin Origin // of its defaults; its part for a tool is one stronger
 }
 
 // Config is the configuration files. The user's file is last.
@@ -83,10 +83,7 @@ type Config struct {
 func Chosen(env *Environment, uses []Use, name string) (value, label string, set bool) {
 	for _, use := range uses {
 		if use.Opt.Name == name {
-			value, set, label = use.Raw, true, "--"+name
-			if use.Place != "" {
-				label = use.Place + ": " + label
-			}
+			value, set, label = use.Raw, true, use.where()
 		}
 	}
 	if set {
@@ -100,35 +97,32 @@ func Chosen(env *Environment, uses []Use, name string) (value, label string, set
 // ReadConfig reads the configuration files. It does not check their keys and values, see Check.
 func ReadConfig(env *Environment, uses []Use) (*Config, error) {
 	c := &Config{}
-	if path, label, set := Chosen(env, uses, ConfigOption); set {
-		switch path {
-		case None:
-			return c, nil
-		case "":
-			return nil, Usagef("%s: \"\" is empty", label).WithHint("none reads no configuration file")
-		}
-		f, err := readConfigFile(path)
-		if err != nil {
-			return nil, asUsage(label, err)
-		}
-		c.Files = append(c.Files, ConfigFile{f, false})
-		return c, nil
-	}
-	for _, place := range [...]struct {
+	type place struct {
 		path   string
-		system bool
-	}{{env.SystemConfig, true}, {env.UserConfig(), false}} {
-		if place.path == "" {
+		origin Origin
+	}
+	places := []place{{env.SystemConfig, OriginSystem}, {env.UserConfig(), OriginUser}}
+	path, label, set := Chosen(env, uses, ConfigOption)
+	switch {
+	case !set:
+		label = "configuration file"
+	case path == None:
+		return c, nil
+	case path == "":
+		return nil, Usagef("%s: \"\" is empty", label).WithHint("none reads no configuration file")
+	default:
+		places = []place{{path, OriginUser}}
+	}
+	for _, p := range places {
+		if p.path == "" {
 			continue
 		}
-		f, err := readConfigFile(place.path)
-		if err != nil {
-			if missing(place.path, err) {
-				continue
-			}
-			return nil, asUsage("configuration file", err)
+		switch f, err := readConfigFile(p.path); {
+		case err == nil:
+			c.Files = append(c.Files, ConfigFile{f, p.origin})
+		case set || !missing(p.path, err):
+			return nil, asUsage(label, err)
 		}
-		c.Files = append(c.Files, ConfigFile{f, place.system})
 	}
 	return c, nil
 }
@@ -402,10 +396,8 @@ func (o *Option) wants() string {
 		return "true or false"
 	case TypeInt:
 		return strings.TrimPrefix(o.wantNumber(nil).Error(), "want ")
-	case TypeDuration:
-		return "a duration"
-	case TypeSize:
-		return "a size"
+	case TypeDuration, TypeSize:
+		return "a " + o.what()
 	case TypeChoice:
 		return o.choiceWords()
 	case TypeProperty:
@@ -429,18 +421,10 @@ func (f ConfigFile) propertyWords(o *Option, n *yamlfile.Node) (Property, error)
 		}
 		words[i] = item.Text
 	}
-	want := 3
-	if len(words) > 1 && strings.EqualFold(words[1], userProperty) {
-		want = 4
-	}
-	if len(words) != want {
+	if want := propertyLength(words); len(words) != want {
 		return Property{}, f.usage(n, "%s: want %d words, not %d: %s", o.Name, want, len(words), o.Placeholder)
 	}
-	key := ""
-	if want == 4 {
-		key = words[2]
-	}
-	p, err := makeProperty(words[0], words[1], key, words[want-1])
+	p, err := makeProperty(words...)
 	if err != nil {
 		return Property{}, o.Invalid(f.Place(n)+": "+o.Name, strings.Join(words, " "), err)
 	}

@@ -1,5 +1,7 @@
 package option
 
+import "slices"
+
 // The exit codes. ExitCodes returns them as a table.
 const (
 	ExitDone       = 0
@@ -34,7 +36,7 @@ type ExitStatus struct {
 
 // ExitCodes returns the table of exit codes of some tools, in ascending order.
 func ExitCodes(tools ToolSet) []ExitStatus {
-	all := [...]ExitStatus{
+	all := []ExitStatus{
 		{Code: ExitDone, Name: "done", Text: "success", Tools: All},
 		{Code: ExitFailure, Name: "failure", Text: "other error", Tools: All},
 		{Code: ExitUsage, Name: "usage", Text: "invalid command line or configuration", Tools: All},
@@ -56,13 +58,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{Code: ExitPipe, Name: "closed pipe", Text: "standard output has lost its reader (SIGPIPE)", Tools: All},
 		{Code: ExitTerminated, Name: "terminated", Text: "terminated (SIGTERM)", Tools: All},
 	}
-	rows := make([]ExitStatus, 0, len(all))
-	for _, row := range all {
-		if row.Tools&tools != 0 {
-			rows = append(rows, row)
-		}
-	}
-	return rows
+	return slices.DeleteFunc(all, func(row ExitStatus) bool { return row.Tools&tools == 0 })
 }
 
 // Signaled is added to the number of a signal to form its exit code.

@@ -516,13 +516,7 @@ func (o *Option) commands() (all []Commands) {
 
 // commandWord returns the name of a command that has its own defaults.
 func commandWord(c Commands) string {
-	switch c {
-	case CommandVerify:
-		return "verify"
-	case CommandCalibrate:
-		return "calibrate"
-	}
-	return "search"
+	return map[Commands]string{CommandVerify: "verify", CommandCalibrate: "calibrate", CommandSearch: "search"}[c]
 }
 
 // withDefault inserts a default into a sentence, before suffixes such as (repeatable).

@@ -157,18 +157,9 @@ func (n *normalizer) attached(o *Option, spelling, value string) *UsageError {
 	if o.Type == TypeProperty {
 		return Usagef("%s needs its words separate: %s", spelling, o.Placeholder)
 	}
-	ambiguous := value[0] == '='
-	if !ambiguous {
-		ambiguous = true
-		for i := 0; i < len(value) && ambiguous; i++ {
-			ambiguous = n.table.Find("-"+value[i:i+1]) != nil
-		}
-		// -q1 is unambiguous although -0 is an option: a number is a value.
-		if allDigits(value) {
-			ambiguous = false
-		}
-	}
-	if ambiguous {
+	noOption := func(letter rune) bool { return n.table.Find("-"+string(letter)) == nil }
+	// -q1 is unambiguous although -0 is an option: a number is a value.
+	if value[0] == '=' || !allDigits(value) && !strings.ContainsFunc(value, noOption) {
 		return Usagef("%s is ambiguous", word).WithHint("write %s %s or --%s=%s", spelling, o.Placeholder, o.Name, o.Placeholder)
 	}
 	n.emit(o, value)
@@ -181,46 +172,32 @@ func (n *normalizer) option(o *Option, spelling string) *UsageError {
 	switch {
 	case o.Type == TypeBool:
 		n.out = append(n.out, "--"+o.Name)
-		return nil
 	case o.Type == TypeProperty:
 		return n.property(o, spelling)
-	case o.Optional:
-		value := ""
-		switch {
-		case n.next == len(n.argv):
-			n.may = o
-		case o.takesNext(n.argv[n.next]):
-			value = n.argv[n.next]
-			n.next++
-		}
-		n.emit(o, value)
-		return nil
-	}
-	if n.next == len(n.argv) {
+	case n.next == len(n.argv) && !o.Optional:
 		n.wants = o
 		return Usagef("%s needs a value: %s", spelling, o.Placeholder)
+	case n.next == len(n.argv):
+		n.may = o
+		n.emit(o, "")
+	case o.Optional && !o.takesNext(n.argv[n.next]):
+		n.emit(o, "")
+	default:
+		n.emit(o, n.argv[n.next])
+		n.next++
 	}
-	n.emit(o, n.argv[n.next])
-	n.next++
 	return nil
 }
 
 func (n *normalizer) property(o *Option, spelling string) *UsageError {
 	words := n.argv[n.next:]
-	want := 3
-	if len(words) > 1 && strings.EqualFold(words[1], userProperty) {
-		want = 4
-	}
+	want := propertyLength(words)
 	if len(words) < want {
 		n.wants, n.begun, n.next = o, words, len(n.argv)
 		return Usagef("%s needs %d words, not %d: %s", spelling, want, len(words), o.Placeholder).
 			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)
 	}
-	key := ""
-	if want == 4 {
-		key = words[2]
-	}
-	p, err := makeProperty(words[0], words[1], key, words[want-1])
+	p, err := makeProperty(words[:want]...)
 	if err != nil {
 		return o.Invalid("--"+o.Name, strings.Join(words[:want], " "), err).
 			WithHint("write %s CMD PROP VALUE, or %s CMD user-property KEY VALUE", spelling, spelling)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -173,16 +174,12 @@ func (o *Option) Env() string {
 	if o.NoEnv {
 		return ""
 	}
-	b := []byte("MQ_" + o.Name)
-	for i := 3; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '-':
-			b[i] = '_'
-		case 'a' <= c && c <= 'z':
-			b[i] = c - 'a' + 'A'
+	return strings.Map(func(r rune) rune {
+		if r == '-' {
+			return '_'
 		}
-	}
-	return string(b)
+		return unicode.ToUpper(r)
+	}, "MQ_"+o.Name)
 }
 
 // Key returns the key of the option in a configuration file, or "" if it is not allowed
@@ -211,13 +208,7 @@ func (o *Option) numeric() bool {
 	return o.Type == TypeInt || o.Type == TypeDuration || o.Type == TypeSize
 }
 
-func (o *Option) choiceWords() string {
-	words := make([]string, len(o.Choices))
-	for i, c := range o.Choices {
-		words[i] = c.Value
-	}
-	return units.OrList(words...)
-}
+func (o *Option) choiceWords() string { return units.OrList(o.takes(0)...) }
 
 // takes returns the values that the option accepts with a command, or nil unless they are
 // few.

@@ -237,7 +237,7 @@ var retryOptions = []Option{
 	},
 	{
 		Name: "follow-references", Tools: PubSub, Group: GroupRetry, Type: TypeBool, V5: true,
-		Help: "follow the broker's references to others",
+		Help: "follow references to other brokers (MQTT 5)",
 	},
 	{
 		Name: "reconnect-delay", Tools: PubSub, Group: GroupRetry, Type: TypeDuration,

@@ -43,8 +43,7 @@ func readOptionsFile(table Options, path string) ([]Use, error) {
 		}
 		more, err := ReadOption(table, words)
 		if err != nil {
-			var u *UsageError
-			if errors.As(err, &u) {
+			if u, ok := errors.AsType[*UsageError](err); ok {
 				u.Text = line.Place + ": " + u.Text
 			}
 			return nil, err

@@ -66,14 +66,24 @@ func (p Property) Word() string {
 	return s + p.Value
 }
 
-// makeProperty checks the first two words of a property and converts them to lower case.
-func makeProperty(command, name, key, value string) (Property, error) {
-	for _, w := range [...]string{command, name} {
+// propertyLength returns the number of words of the property that words begin with.
+func propertyLength(words []string) int {
+	if len(words) > 1 && strings.EqualFold(words[1], userProperty) {
+		return 4
+	}
+	return 3
+}
+
+// makeProperty makes a property of CMD PROP VALUE or CMD user-property KEY VALUE. It checks
+// the first two words and converts them to lower case.
+func makeProperty(words ...string) (Property, error) {
+	for _, w := range words[:2] {
 		if !isPropertyWord(w) {
 			return Property{}, fmt.Errorf("%q is not the name of a packet or property", w)
 		}
 	}
-	return Property{strings.ToLower(command), strings.ToLower(name), key, value}, nil
+	last := len(words) - 1
+	return Property{strings.ToLower(words[0]), strings.ToLower(words[1]), strings.Join(words[2:last], ""), words[last]}, nil
 }
 
 // isPropertyWord accepts letters, digits and hyphens, but no hyphen at the start: if a word
@@ -96,7 +106,7 @@ func parseProperty(s string) (Property, error) {
 		return Property{}, errors.New("want CMD PROP VALUE")
 	}
 	if !strings.EqualFold(name, userProperty) {
-		return makeProperty(command, name, "", rest)
+		return makeProperty(command, name, rest)
 	}
 	key := make([]byte, 0, len(rest))
 	for i := 0; i < len(rest); i++ {

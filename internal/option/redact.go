@@ -20,33 +20,32 @@ func (o *Option) mask(text string) (shown string, secret bool) {
 	case "url":
 		if t, err := transport.ParseURL(text); err == nil {
 			shown = t.Redacted()
-		} else if !strings.Contains(text, "@") && !strings.Contains(text, "?") {
-			return text, false
-		} else {
-			shown = hidden
+			return shown, strings.Contains(shown, hidden)
 		}
-		return shown, strings.Contains(shown, hidden)
+		return hideIf(strings.ContainsAny(text, "@?"), hidden, text)
 	case "proxy":
 		if p, err := transport.ParseProxy(text); err == nil {
 			return p.String(), p.HasUsername
-		} else if !strings.Contains(text, "@") {
-			return text, false
 		}
+		return hideIf(strings.Contains(text, "@"), hidden, text)
 	case "ws-path":
 		// The query may hold tokens.
-		path, query, has := strings.Cut(text, "?")
-		if !has || query == "" {
-			return text, false
-		}
-		return path + "?" + hidden, true
+		path, query, _ := strings.Cut(text, "?")
+		return hideIf(query != "", path+"?"+hidden, text)
 	case "property":
-		words := strings.SplitN(text, " ", 3)
-		if len(words) < 3 || !strings.EqualFold(words[1], "authentication-data") {
-			return text, false
-		}
-		return words[0] + " " + words[1] + " " + hidden, true
+		packet, rest, _ := strings.Cut(text, " ")
+		name, _, has := strings.Cut(rest, " ")
+		return hideIf(has && strings.EqualFold(name, "authentication-data"), packet+" "+name+" "+hidden, text)
 	}
 	return hidden, true
+}
+
+// hideIf returns masked if the text holds a secret, and what mask returns besides.
+func hideIf(secret bool, masked, text string) (string, bool) {
+	if secret {
+		return masked, true
+	}
+	return text, false
 }
 
 // HoldsSecret reports whether one of the values of an option holds a secret.
@@ -65,13 +64,10 @@ func RedactArgs(table Options, args []string) []string {
 	if err != nil {
 		return nil // it is refused elsewhere
 	}
-	for i, w := range words {
-		if w == "--" {
-			break
-		}
-		name, value, has := strings.Cut(w, "=")
-		if o := table.Find(name); o != nil && has {
-			shown, _ := o.mask(value)
+	uses, _ := split(table, words)
+	for i, use := range uses {
+		if name, value, has := strings.Cut(words[i], "="); has {
+			shown, _ := use.Opt.mask(value)
 			words[i] = name + "=" + shown
 		}
 	}

@@ -137,9 +137,7 @@ func (v *Values) lacks(o *Option, rel *Relation) error {
 
 // hinted adds the hint of the relation, if it has one, to a refusal.
 func (rel *Relation) hinted(err *UsageError) *UsageError {
-	if rel.Hint != "" {
-		err.Help = rel.Hint
-	}
+	err.Help = cmp.Or(rel.Hint, err.Help)
 	return err
 }
 

@@ -66,32 +66,23 @@ func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
 
 // Shown returns the value as a user would write it.
 func (val *Value) Shown() string {
-	switch val.Opt.Type {
-	case TypeBool:
-		if val.origin == OriginDefault {
-			return ""
-		}
+	o := val.Opt
+	switch {
+	case val.origin == OriginDefault && (o.Type == TypeBool || o.Default == "" && o.numeric()):
+		return ""
+	case o.Type == TypeBool:
 		return strconv.FormatBool(val.on)
-	case TypeInt, TypeSize:
-		if val.origin == OriginDefault && val.Opt.Default == "" {
-			return ""
-		}
-		return strconv.FormatInt(val.number, 10)
-	case TypeDuration:
-		if val.origin == OriginDefault && val.Opt.Default == "" {
-			return ""
-		}
+	case o.Type == TypeDuration:
 		return shortDuration(int64(val.span))
-	case TypeProperty:
-		words := make([]string, len(val.props))
-		for i, p := range val.props {
-			words[i] = val.Opt.quoted(p.Word())
-		}
-		return strings.Join(words, " ")
+	case o.numeric():
+		return strconv.FormatInt(val.number, 10)
 	}
-	words := make([]string, len(val.texts))
-	for i, t := range val.texts {
-		words[i] = val.Opt.quoted(t)
+	var words []string // of one of the two
+	for _, p := range val.props {
+		words = append(words, o.quoted(p.Word()))
+	}
+	for _, t := range val.texts {
+		words = append(words, o.quoted(t))
 	}
 	return strings.Join(words, " ")
 }

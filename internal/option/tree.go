@@ -59,7 +59,7 @@ func (t *tree) app(name string, commands []*Command) *ucli.App {
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
 		Compiled:                  time.Unix(0, 1), // else urfave/cli stats the program's file
-		Reader:                    eof{},
+		Reader:                    strings.NewReader(""),
 		Writer:                    io.Discard,
 		ErrWriter:                 io.Discard,
 		ExitErrHandler:            func(*ucli.Context, error) {},
@@ -99,13 +99,10 @@ func (t *tree) action(c *ucli.Context) error {
 // flagsOf returns the flags that the canonical words use. Each costs urfave/cli a
 // microsecond.
 func (t *tree) flagsOf(words []string) (flags []ucli.Flag) {
-	known := make(Options, 0, len(words))
-	for _, w := range words {
-		if w == "--" {
-			break
-		}
-		name, _, _ := strings.Cut(w, "=")
-		if o := t.table.Find(name); !slices.Contains(known, o) {
+	uses, _ := split(t.table, words)
+	known := make(Options, 0, len(uses))
+	for _, use := range uses {
+		if o := use.Opt; !slices.Contains(known, o) {
 			known = append(known, o)
 			flags = append(flags, &treeFlag{opt: o, names: []string{o.Name}, uses: &t.uses})
 		}
@@ -153,7 +150,3 @@ func init() { ucli.HelpFlag, ucli.VersionFlag = nil, nameless{} }
 type nameless struct{ ucli.Flag }
 
 func (nameless) Names() []string { return nil }
-
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }

@@ -1,9 +1,11 @@
 package option
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,27 +34,26 @@ const (
 func (o Origin) configured() bool { return o >= OriginSystem && o <= OriginContext }
 
 func (o Origin) String() string {
-	switch o {
-	case OriginSystem, OriginSystemTool:
-		return "system configuration"
-	case OriginUser, OriginUserTool:
-		return "user configuration"
-	case OriginContext:
-		return "context"
-	case OriginEnvironment:
-		return "environment"
-	case OriginFile:
-		return "file"
-	case OriginFlag:
-		return "flag"
-	}
-	return "default"
+	return [...]string{
+		OriginDefault: "default", OriginSystem: "system configuration", OriginSystemTool: "system configuration",
+		OriginUser: "user configuration", OriginUserTool: "user configuration", OriginContext: "context",
+		OriginEnvironment: "environment", OriginFile: "file", OriginFlag: "flag",
+	}[o]
 }
 
 // Values holds the checked values of a tool's options, a field for each. The field of an
 // option that the tool does not have is nil; a nil Value has no value.
 type Values struct {
 	Fields
+}
+
+// at returns the field for the option of a name; nil where no tool has one.
+func (f *Fields) at(name string) **Value {
+	i, ok := slices.BinarySearch(fieldNames[:], name)
+	if !ok {
+		return nil
+	}
+	return reflect.ValueOf(f).Elem().Field(i).Addr().Interface().(**Value)
 }
 
 // Of returns the value of the option with a name, or nil if the tool does not have it. It
@@ -98,6 +99,14 @@ type Use struct {
 	named  string // its name in errors: the command that does the same
 }
 
+// where names the option with its place in an options file, if it is in one.
+func (u *Use) where() string {
+	if u.Place != "" {
+		return u.Place + ": --" + u.Opt.Name
+	}
+	return "--" + u.Opt.Name
+}
+
 // Decode checks the values of the options file and the command line, then the environment
 // for options that are not set there, then the configuration files, strongest first, then
 // the defaults. An empty environment variable counts as not set. A repeatable option takes
@@ -112,19 +121,19 @@ func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, conf
 	}
 	for _, use := range uses {
 		val := v.Of(use.Opt.Name)
-		before, origin, where := val.origin, OriginFlag, "--"+use.Opt.Name
+		before, origin := val.origin, OriginFlag
 		if use.Place != "" {
-			origin, where = OriginFile, use.Place+": "+where
+			origin = OriginFile
 		}
 		if use.Opt.Once && origin == before {
-			return nil, Usagef("%s is given twice", where).WithHint("give one %s; an options file and the command line may have one each", use.Opt.Placeholder)
+			return nil, Usagef("%s is given twice", use.where()).WithHint("give one %s; an options file and the command line may have one each", use.Opt.Placeholder)
 		}
 		if use.Opt.Override && origin != before {
 			*val = Value{Opt: val.Opt}
 		}
 		val.origin, val.Place, val.named = origin, use.Place, use.named
 		val.count++
-		if err := val.Set(where, use.Raw); err != nil {
+		if err := val.Set(use.where(), use.Raw); err != nil {
 			return nil, err
 		}
 	}
@@ -133,21 +142,18 @@ func Decode(table Options, uses []Use, command *Command, lookup LookupFunc, conf
 		if val.origin != OriginDefault {
 			continue
 		}
-		useful := command.Obeys(val.Opt)
-		if useful {
-			if err := val.setFromEnvironment(lookup); err != nil {
-				return nil, err
+		var err error
+		if command.Obeys(val.Opt) {
+			err = val.setFromEnvironment(lookup)
+			if val.origin == OriginDefault {
+				err = val.setFromConfig(configured)
 			}
 		}
-		if useful && val.origin == OriginDefault {
-			if err := val.setFromConfig(configured); err != nil {
-				return nil, err
-			}
+		if err != nil {
+			return nil, err
 		}
-		if val.origin == OriginDefault && val.Opt.Default != "" {
-			if err := val.Set("the default of "+"--"+val.Opt.Name, val.Opt.Default); err != nil {
-				return nil, err
-			}
+		if val.origin == OriginDefault {
+			val.yield()
 		}
 	}
 	return v, nil
@@ -186,10 +192,7 @@ func (val *Value) setFromEnvironment(lookup LookupFunc) error {
 	if !val.Opt.Repeat {
 		return val.Set(name, text)
 	}
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSuffix(line, "\n"); line == "" {
-			continue
-		}
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' }) {
 		if err := val.Set(name, line); err != nil {
 			return err
 		}
@@ -202,28 +205,23 @@ func (val *Value) Set(where, raw string) error {
 	if err := val.parse(raw); err != nil {
 		return val.Opt.Invalid(where, raw, err)
 	}
-	if !val.Opt.Repeat {
-		val.raw = val.raw[:0]
-	}
-	val.raw = append(val.raw, raw)
+	val.raw = val.Opt.keep(val.raw, raw)
 	return nil
 }
 
 // Invalid returns the error for a value that the option does not accept: --qos: invalid
 // value "5" (want 0, 1 or 2). why is the text in the parentheses.
 func (o *Option) Invalid(where, raw string, why error) *UsageError {
-	what := "value"
-	switch o.Type {
-	case TypeDuration:
-		what = "duration"
-	case TypeSize:
-		what = "size"
-	}
 	shown := ""
 	if !o.HoldsSecret(raw) {
 		shown = strconv.Quote(raw)
 	}
-	return &UsageError{Text: where + ": " + units.Invalid(what, shown, why.Error())}
+	return &UsageError{Text: where + ": " + units.Invalid(o.what(), shown, why.Error())}
+}
+
+// what returns what the value of the option is, in one word.
+func (o *Option) what() string {
+	return cmp.Or(map[Type]string{TypeDuration: "duration", TypeSize: "size"}[o.Type], "value")
 }
 
 // Invalid is like Value.Invalid, for a value found at a place in an option.
@@ -277,11 +275,16 @@ func (val *Value) parse(raw string) (err error) {
 	if err != nil {
 		return err
 	}
-	if !o.Repeat {
-		val.texts = val.texts[:0]
-	}
-	val.texts = append(val.texts, text)
+	val.texts = o.keep(val.texts, text)
 	return nil
+}
+
+// keep adds a value to those of the option, or replaces the one that it has.
+func (o *Option) keep(values []string, value string) []string {
+	if !o.Repeat {
+		values = values[:0]
+	}
+	return append(values, value)
 }
 
 // wantNumber describes the whole numbers that the option accepts, or returns err's reason
