@@ -69,12 +69,13 @@
 //
 // Calls return an [*Error]. Its class says what happened to the message:
 //
-//   - ErrNotSent: nothing left this client. Retrying is safe.
+//   - ErrNotSent: nothing left this client. Retrying is safe. It is also the
+//     class of what cannot be sent at all, such as a topic name with a wildcard.
 //   - ErrRefused: the server refused it; [Error].Reason and Text say why.
 //   - ErrInDoubt: it may have arrived, and the client will not resend it: the
 //     connection ended for good before the acknowledgement.
-//   - ErrKept: it is in the session and will be delivered; only the caller
-//     stopped waiting.
+//   - ErrKept: it is in the session of the client, which will deliver it while it
+//     lives, or in its journal; only the caller stopped waiting.
 //
 // errors.Is also finds the cause: a reason code, as in errors.Is(err,
 // packet.NotAuthorized), a cause of this package such as ErrClosed, a

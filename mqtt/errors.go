@@ -54,7 +54,7 @@ var errReferred = errors.New("another server is tried")
 
 // Error is the type of the errors that the methods of Client return.
 type Error struct {
-	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "reauthenticate", "flush", "ping", "close"
+	Op     string            // "connect", "connection", "publish", "subscribe", "unsubscribe", "reauthenticate", "flush", "ping", "request", "restore", "close"
 	Class  error             // one of the four classes
 	Reason packet.ReasonCode // reason code of ErrRefused, and of a server's DISCONNECT
 	Text   string            // the peer's reason string; untrusted text

@@ -38,7 +38,7 @@ type Event struct {
 
 // eventTexts are the texts of the kinds, for Event.String.
 var eventTexts = [...]string{
-	EventUp: "connected again", EventDown: "connection lost", EventRetry: "attempt to connect failed", EventFailover: "server not usable",
+	EventUp: "connected again", EventDown: "disconnected", EventRetry: "attempt to connect failed", EventFailover: "server not usable",
 	EventReferred: "referred to another server", EventRefused: "message refused", EventMayBeLost: "messages at QoS 0 may be lost",
 	EventRenewalRefused: "subscription not renewed", EventNarrowed: "window reduced", EventFallback: "falling back to MQTT 3.1.1",
 	EventReused: "packet identifiers reused by the server", EventSuspected: "looking for the reason", EventUndeliverable: "packet undeliverable",
@@ -59,7 +59,7 @@ func (e Event) String() string {
 		text += fmt.Sprintf(" (%d)", e.Count)
 	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + causeOf(e.Err).Error()
 	}
 	switch e.Kind {
 	case EventUp:

@@ -297,7 +297,13 @@ func ExampleClient_Request() {
 	}
 	defer c.Close(ctx)
 	ready := make(chan struct{})
-	responder := mqtt.Mux{OnSubscribed: func([]packet.ReasonCode) { close(ready) }}
+	responder := mqtt.Mux{
+		OnSubscribed: func([]packet.ReasonCode) { close(ready) },
+		OnError: func(_ context.Context, m *mqtt.Message, err error) error {
+			log.Printf("bad request on %s: %v", m.Topic, err)
+			return nil // and continue with the next
+		},
+	}
 	responder.Handle(mqtt.Subscription{Filter: "double", QoS: 1}, func(ctx context.Context, m *mqtt.Message) error {
 		n, err := strconv.Atoi(string(m.Payload))
 		if err != nil {

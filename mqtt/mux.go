@@ -13,8 +13,11 @@ import (
 
 // Handler handles one received message. m is a copy for this call, without
 // subscription identifiers, but its payload and properties are views into a
-// buffer: m is valid until the handler returns, see [Message.Clone]. ctx is canceled when Serve is about to
-// return: when the context of Serve ends, or because of an error.
+// buffer: m is valid until the handler returns, see [Message.Clone].
+//
+// ctx is canceled as soon as the context of Serve ends or another handler has
+// failed for good. A handler that should then finish its work uses
+// context.WithoutCancel: Serve waits for it, and acknowledges its message.
 type Handler func(ctx context.Context, m *Message) error
 
 // Mux calls handlers for received messages, by topic filter. The zero value is
@@ -39,7 +42,8 @@ type Handler func(ctx context.Context, m *Message) error
 //
 // A message at QoS 1 is handled at least once. If its connection is lost before
 // its acknowledgement, a kept session delivers it again, and its handlers are
-// called again with Dup set. At QoS 2 the handlers are called once for as long
+// called again with Dup set: also messages that were received but not yet begun
+// are handled twice then, before the messages that the session delivers again. At QoS 2 the handlers are called once for as long
 // as this client lives, across reconnects, unless an error leaves the message
 // unhandled.
 //
@@ -65,11 +69,14 @@ type Mux struct {
 	// The default is 1: handlers then need no locks.
 	Concurrency int
 
-	// OnError, if not nil, decides about an error of a handler. If it returns
-	// nil, the message counts as handled. If it returns an error, Serve ends
-	// with that. It is called by the goroutine that called the handler, with
-	// its own copy of the message. Without OnError, each error ends Serve.
-	OnError func(m *Message, err error) error
+	// OnError, if not nil, decides about an error of a handler, about a panic
+	// (*PanicError) and about a message without a handler (ErrUnhandled). If it
+	// returns nil, the message counts as handled and is acknowledged. If it
+	// returns an error, Serve ends with that. Without OnError, each error ends
+	// Serve: a program that accepts messages of others needs one, or a single
+	// bad message ends it. OnError is called by the goroutine that called the
+	// handler, with the handler's context and its own copy of the message.
+	OnError func(ctx context.Context, m *Message, err error) error
 
 	// Unhandled handles messages that match no filter, such as those of a
 	// subscription that an earlier program made in the session. Without it,
@@ -213,8 +220,11 @@ func (x *Mux) identifiers() []uint32 {
 //
 // Several clients may be served at the same time.
 func (x *Mux) Serve(ctx context.Context, c *Client) error {
-	if c.opt.PublishOnly {
+	switch {
+	case c.opt.PublishOnly:
 		return ErrUnreceived
+	case x.Concurrency < 0:
+		return fmt.Errorf("Mux.Concurrency of %d is negative", x.Concurrency)
 	}
 	b, err := c.takeCursor(ctx, true)
 	if err != nil {

@@ -379,7 +379,7 @@ func (w *worker) handle() error {
 
 func (w *worker) ask(handlers error) (err error) {
 	defer recovered(&err)
-	return w.s.mux.OnError(&w.m, handlers)
+	return w.s.mux.OnError(w.s.ctx, &w.m, handlers)
 }
 
 // call calls the handlers of w.t until one fails.

@@ -338,7 +338,7 @@ func TestMuxOnErrorDecidesAboutAnError(t *testing.T) {
 	t.Parallel()
 	boom, other := errors.New("boom"), errors.New("other")
 	var seen atomic.Pointer[Message]
-	c, p, errs, _ := served(t, &Mux{OnError: func(m *Message, err error) error {
+	c, p, errs, _ := served(t, &Mux{OnError: func(_ context.Context, m *Message, err error) error {
 		seen.Store(m.Clone())
 		if err != boom {
 			t.Errorf("OnError(%v)", err)
@@ -394,7 +394,7 @@ func TestMuxTurnsPanicsAndGoexitIntoErrors(t *testing.T) {
 		})
 		t.Run(how+" of a handler, which OnError accepts", func(t *testing.T) {
 			t.Parallel()
-			c, p, errs, _ := served(t, &Mux{OnError: func(_ *Message, err error) error { check(t, err); return nil }},
+			c, p, errs, _ := served(t, &Mux{OnError: func(_ context.Context, _ *Message, err error) error { check(t, err); return nil }},
 				func(context.Context, *Message) error { bad(how); return nil })
 			p.send(publish1(1, "a1 b1"))
 			p.expect("40 02 0001  40 02 0002")
@@ -413,7 +413,7 @@ func TestMuxTurnsPanicsAndGoexitIntoErrors(t *testing.T) {
 		})
 		t.Run(how+" of OnError", func(t *testing.T) {
 			t.Parallel()
-			c, p, errs, _ := served(t, &Mux{OnError: func(*Message, error) error { bad(how); return nil }},
+			c, p, errs, _ := served(t, &Mux{OnError: func(context.Context, *Message, error) error { bad(how); return nil }},
 				func(context.Context, *Message) error { return io.EOF })
 			p.send(publish1(1, "a1 b1"))
 			check(t, <-errs)
@@ -487,7 +487,7 @@ func TestMuxDoesNotCallAnInterruptedHandlerFailed(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		g := newGates()
 		var asked atomic.Bool
-		x := &Mux{OnError: func(*Message, error) error { asked.Store(true); return nil }}
+		x := &Mux{OnError: func(context.Context, *Message, error) error { asked.Store(true); return nil }}
 		c, p, errs, cancel := served(t, x, func(ctx context.Context, m *Message) error {
 			err := g.yielding(ctx, m)
 			if own {
@@ -932,7 +932,7 @@ func TestMuxMessagesWithoutAHandler(t *testing.T) {
 		end  error
 	}{
 		{"end Serve", &Mux{}, "", ErrUnhandled},
-		{"are for OnError", &Mux{OnError: func(_ *Message, err error) error {
+		{"are for OnError", &Mux{OnError: func(_ context.Context, _ *Message, err error) error {
 			if err == ErrUnhandled {
 				return nil
 			}

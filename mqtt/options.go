@@ -19,7 +19,8 @@ import (
 type Session struct {
 	// Resume continues the session that the server may have for
 	// Options.ClientID (clean start 0; before 5.0, clean session 0). Otherwise
-	// the server discards it.
+	// the server discards it. In 5.0 it is Expiry that makes the server keep the
+	// session while the client is away.
 	//
 	// Only a Journal knows which packet identifiers an earlier program used in
 	// that session, and the server takes a new message at QoS 2 with one of
@@ -140,7 +141,8 @@ type Options struct {
 	// Reconnect, if not nil, is called after a lost connection or a failed
 	// attempt and returns how long to wait before the next one. attempt counts
 	// from 1 and restarts when a connection has lasted 30 s. The client gives
-	// up if ok is false. See Backoff.
+	// up if ok is false, or if Reconnect is nil: Done is then closed, and Err
+	// returns the reason. See Backoff.
 	Reconnect func(attempt int, err error) (wait time.Duration, ok bool)
 
 	// Journal keeps the session's unacknowledged messages beyond the life of
@@ -239,6 +241,9 @@ func (o *Options) check() error {
 		return errors.New("Session.Resume needs a ClientID: the session of an unknown client cannot be resumed")
 	case o.Session.Expiry > 0 && o.ClientID == "" && !o.NewClientID:
 		return errors.New("Session.Expiry needs a ClientID: no client could find the session again")
+	}
+	if o.ConnectTimeout > 0 && o.ConnectTimeout < time.Millisecond {
+		return fmt.Errorf("ConnectTimeout of %v is less than 1ms", o.ConnectTimeout)
 	}
 	if _, err := packet.ParseProperties(o.UnsubscribeProperties, packet.UNSUBSCRIBE); err != nil {
 		return fmt.Errorf("UnsubscribeProperties: %w", err)

@@ -51,6 +51,7 @@ func TestWhatMQTTCannotSayIsRefused(t *testing.T) {
 		{"-1 bytes held", Options{MaxHeld: -1}, "MaxHeld is negative"},
 		{"a largest packet of -1", Options{MaxPacket: -1}, "MaxPacket is negative"},
 		{"a timeout of -1 s", Options{ConnectTimeout: -time.Second}, "ConnectTimeout is negative"},
+		{"a timeout of 5 ns", Options{ConnectTimeout: 5}, "less than 1ms"},
 		{"a timeout of half a second", Options{ConnectTimeout: 500 * time.Millisecond}, ""},
 	} {
 		dialled := errors.New("dialled")
@@ -99,6 +100,17 @@ func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 		{"properties that are none", subscribing(Subscription{Filter: "a", Properties: packet.Properties{38, 0}}), "SUBSCRIBE"},
 		{"the second of two", subscribing(Subscription{Filter: "a", Properties: user}, Subscription{Filter: "b", ID: 1 << 28}), "the largest is"},
 		{"no filter to end", func(c *Client, ctx context.Context) error { _, err := c.Unsubscribe(ctx); return err }, packet.ErrNoFilters.Error()},
+		{"a tag with the highest bit", func(c *Client, ctx context.Context) error { return c.Send(ctx, &Message{Topic: "t"}, 1<<63) }, "highest bit"},
+		{"a message after the context", func(c *Client, ctx context.Context) error { return c.Publish(ended(ctx), &Message{Topic: "t", QoS: 1}) }, "context canceled"},
+		{"a message to send after the context", func(c *Client, ctx context.Context) error { return c.Send(ended(ctx), &Message{Topic: "t"}, 1) }, "context canceled"},
+		{"a subscription after the context", func(c *Client, ctx context.Context) error {
+			_, err := c.Subscribe(ended(ctx), Subscription{Filter: "a"})
+			return err
+		}, "context canceled"},
+		{"a request after the context", func(c *Client, ctx context.Context) error {
+			_, err := c.Request(ended(ctx), &Message{Topic: "t"})
+			return err
+		}, "context canceled"},
 		{"no message", func(c *Client, ctx context.Context) error { return c.Publish(ctx, nil) }, "the message is nil"},
 		{"no message to send", func(c *Client, ctx context.Context) error { return c.Send(ctx, nil, 1) }, "the message is nil"},
 		{"a message that expires after 30 ns", func(c *Client, ctx context.Context) error { return c.Publish(ctx, &Message{Topic: "t", Expiry: 30}) }, "Expiry of 30ns is not in whole seconds"},
@@ -121,6 +133,13 @@ func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// ended returns a context that has ended.
+func ended(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx
 }
 
 func subscribing(subs ...Subscription) func(c *Client, ctx context.Context) error {

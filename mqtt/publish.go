@@ -34,6 +34,12 @@ func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
 
 func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool) error {
 	properties, err := m.checked()
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case !sync && tag&syncTag != 0:
+		err = errTag
+	}
 	if err != nil {
 		return &Error{Op: "publish", Class: ErrNotSent, Err: err}
 	}
@@ -124,6 +130,8 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	}
 	return err
 }
+
+var errTag = errors.New("the highest bit of the tag is set")
 
 // checked returns the property block to publish with m, or why m cannot be
 // published.

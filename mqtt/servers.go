@@ -45,6 +45,8 @@ func (s *servers) read(url string, o *Options) error {
 		return errNoServer
 	case o.Dial != nil && o.TLS != nil:
 		return errTwoWays
+	case o.TLS != nil && !slices.ContainsFunc(s.list, func(t *transport.Target) bool { return t.TLS }):
+		return errNoTLS
 	}
 	if s.dial = o.Dial; s.dial == nil {
 		s.dial = (&transport.Dialer{Config: o.TLS}).Dial
@@ -54,6 +56,7 @@ func (s *servers) read(url string, o *Options) error {
 
 var (
 	errNoServer = errors.New("no server is given: pass a URL, such as mqtt://localhost")
+	errNoTLS    = errors.New("Options.TLS has no effect: no URL is mqtts or wss")
 	errTwoWays  = errors.New("Options.TLS has no effect with Options.Dial: set transport.Dialer.Config instead")
 )
 

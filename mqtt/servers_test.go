@@ -191,6 +191,7 @@ func TestConnectIsToldWhatToConnectTo(t *testing.T) {
 		{"localhost", nil, "no scheme"},
 		{"mqtt://a", &Options{Servers: []string{"mqtt://b", "http://c"}}, "unknown scheme"},
 		{"mqtts://a", &Options{Dial: dial, TLS: &tls.Config{}}, "Options.TLS has no effect with Options.Dial"},
+		{"mqtt://a", &Options{TLS: &tls.Config{}}, "Options.TLS has no effect"},
 		{"mqtt://a", &Options{Dial: func(context.Context, *transport.Target) (net.Conn, error) { return nil, nil }}, "neither a connection nor an error"},
 		{"", &Options{Dial: dial, Targets: []*transport.Target{{Network: "tcp", Host: "h", SRV: true}}}, "dialed"},
 	} {

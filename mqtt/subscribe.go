@@ -116,8 +116,11 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 // checkSubscriptions returns an error if there are none, or if a server would
 // refuse the packet of any.
 func (c *Client) checkSubscriptions(subs []Subscription) error {
-	if len(subs) == 0 {
+	switch {
+	case len(subs) == 0:
 		return &Error{Op: "subscribe", Class: ErrNotSent, Err: packet.ErrNoFilters}
+	case c.opt.PublishOnly:
+		return &Error{Op: "subscribe", Class: ErrNotSent, Err: ErrUnreceived}
 	}
 	v := c.Version()
 	for i := range subs {
@@ -172,6 +175,9 @@ func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.R
 // request sends a SUBSCRIBE or UNSUBSCRIBE and waits for its answer, across
 // lost and restored connections.
 func (c *Client) request(ctx context.Context, a *ask) ([]packet.ReasonCode, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &Error{Op: a.op(), Class: ErrNotSent, Err: err}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.askLocked(a); err != nil {
