@@ -9,7 +9,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -122,6 +121,8 @@ type replies struct {
 	base   string                 // of the response topics of Request, with a slash at the end; "" until one was made
 	serial uint64
 
+	subscribed bool // the subscription to all topics with base was granted
+
 	// Acknowledgements follow the order of receipt (MQTT-4.6.0-2), also between
 	// replies and other messages, which the application acknowledges.
 	received, acked uint64 // other messages at QoS 1 and 2 of this connection
@@ -130,9 +131,10 @@ type replies struct {
 
 // replyTopic is the response topic of open exchanges.
 type replyTopic struct {
-	open    []*Exchange
-	ours    bool          // the last Close ends the subscription
-	closing chan struct{} // closed when the subscription has ended; nil while it is used
+	open       []*Exchange
+	subscribed bool          // a subscription was granted
+	ours       bool          // the last Close ends it
+	closing    chan struct{} // closed when it has ended; nil while it is used
 }
 
 // owedReply is a reply that cannot be acknowledged yet.
@@ -189,13 +191,18 @@ func (c *Client) exchange(ctx context.Context, m *Message, opt ExchangeOptions, 
 		}
 		x.msg.ResponseTopic = to
 	}
-	filter, subscribe, err := c.joinReplies(ctx, x, shared)
-	if err != nil || !subscribe {
-		return x, err
+	filter, subscribed, err := c.joinReplies(ctx, x, shared)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	has := *subscribed
+	c.mu.Unlock()
+	if has {
+		return x, nil
 	}
 	s := opt.Subscription
-	s.Filter = filter
-	if shared {
+	if s.Filter = filter; shared {
 		s.QoS = 2
 		if v5 {
 			s.RetainHandling = RetainedNever
@@ -205,18 +212,19 @@ func (c *Client) exchange(ctx context.Context, m *Message, opt ExchangeOptions, 
 		if ended := x.leave(); ended != nil {
 			x.forget(ended)
 		}
-		if shared && x.made {
-			c.failReplies(err)
-		}
 		return nil, err
 	}
+	c.mu.Lock()
+	*subscribed = true
+	c.mu.Unlock()
 	return x, nil
 }
 
 // joinReplies opens the exchange on its response topic, which it generates if
-// there is none. It returns the filter to subscribe to if there is no
-// subscription yet.
-func (c *Client) joinReplies(ctx context.Context, x *Exchange, shared bool) (filter string, subscribe bool, err error) {
+// there is none. It returns the filter to subscribe to, and where it is recorded
+// that there is a subscription: until one is granted, each exchange subscribes,
+// so that none depends on the context of another.
+func (c *Client) joinReplies(ctx context.Context, x *Exchange, shared bool) (filter string, subscribed *bool, err error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
 	base := cmp.Or(x.opt.Base, c.ConnackProperties().Text(packet.ResponseInformation), "mqtt/reply") + "/" + hex.EncodeToString(random[:])
@@ -228,14 +236,13 @@ func (c *Client) joinReplies(ctx context.Context, x *Exchange, shared bool) (fil
 	}
 	if x.msg.ResponseTopic == "" && shared {
 		x.made = true
-		subscribe = r.base == ""
-		if subscribe {
+		if r.base == "" {
 			r.base = base + "/"
 		}
 		r.serial++
 		x.msg.ResponseTopic = r.base + strconv.FormatUint(r.serial, 36)
 		r.topics[x.msg.ResponseTopic] = &replyTopic{open: []*Exchange{x}}
-		return r.base + "+", subscribe, nil
+		return r.base + "+", &r.subscribed, nil
 	}
 	if x.msg.ResponseTopic == "" {
 		x.made, x.msg.ResponseTopic = true, base
@@ -250,39 +257,18 @@ func (c *Client) joinReplies(ctx context.Context, x *Exchange, shared bool) (fil
 		}
 		c.mu.Lock()
 		if ctx.Err() != nil {
-			return "", false, &Error{Op: "request", Class: ErrNotSent, Err: ctx.Err()}
+			return "", nil, &Error{Op: "request", Class: ErrNotSent, Err: ctx.Err()}
 		}
 	}
 	on := r.topics[filter]
 	if on == nil {
 		// A subscription of the application stays, with its own options.
 		had := slices.ContainsFunc(c.subs.granted, func(g renewable) bool { return g.Filter == filter })
-		on, subscribe = &replyTopic{ours: !had}, !had
+		on = &replyTopic{ours: !had, subscribed: had}
 		r.topics[filter] = on
 	}
 	on.open = append(on.open, x)
-	return filter, subscribe, nil
-}
-
-// failReplies ends all calls of Request that wait for a reply, because the
-// subscription that they share was refused.
-func (c *Client) failReplies(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for to, on := range c.replies.topics {
-		for _, x := range on.open {
-			if strings.HasPrefix(to, c.replies.base) {
-				x.fail(err)
-			}
-		}
-	}
-	c.replies.base = ""
-}
-
-// fail ends Next with err. Client.mu must be held.
-func (x *Exchange) fail(err error) {
-	x.err = err
-	x.notify()
+	return filter, &on.subscribed, nil
 }
 
 // notify wakes Next. Client.mu must be held.
@@ -445,7 +431,8 @@ func (c *Client) takeReplyLocked(ev *session.Event) bool {
 			continue
 		}
 		if len(x.queue) >= maxReplies || x.bytes+len(p.Payload) > maxReplyBytes && len(x.queue) > 0 {
-			x.fail(ErrBacklog)
+			x.err = ErrBacklog
+			x.notify()
 			continue
 		}
 		m := (&Message{Topic: x.msg.ResponseTopic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Dup: p.Dup, PacketID: p.PacketID,

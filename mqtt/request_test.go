@@ -120,6 +120,33 @@ func TestRequestReturnsTheReply(t *testing.T) {
 	})
 }
 
+// A call that gives up while it subscribes takes no other one with it.
+func TestARequestDoesNotDependOnTheContextOfAnother(t *testing.T) {
+	for _, m := range []Message{{Topic: "ask"}, {Topic: "ask", ResponseTopic: "r"}} {
+		inRequests(t, func(c *Client, p *peer, b *bubble) {
+			ctx, cancel := context.WithCancel(b.t.Context())
+			first := make(chan error, 1)
+			go func() {
+				_, err := c.Request(ctx, &m)
+				first <- err
+			}()
+			p.read(packet.V5) // SUBSCRIBE, which is not answered
+			second := asking(c, &m)
+			p.suback("00")
+			q := p.request()
+			cancel()
+			if err := <-first; !errors.Is(err, context.Canceled) {
+				t.Errorf("the first: %v", err)
+			}
+			data, _ := q.Properties.Bytes(packet.CorrelationData)
+			p.reply(q.Properties.Text(packet.ResponseTopic), 0, 0, data, "reply")
+			if a := <-second; a.err != nil || string(a.m.Payload) != "reply" {
+				t.Errorf("the second: %+v, %v", a.m, a.err)
+			}
+		})
+	}
+}
+
 // Acknowledgements follow the order of receipt (MQTT-4.6.0-2), also where a
 // reply comes between messages that the application has not processed.
 func TestRepliesAreAcknowledgedInOrder(t *testing.T) {
