@@ -157,7 +157,7 @@ func (o *ourClient) connect(ctx context.Context, c command) error {
 	if c.Clean || o.journal == nil {
 		o.journal = new(journal.Memory)
 	}
-	opt := &mqtt.Options{Version: packet.Version(c.Version), ClientID: c.ID, Session: mqtt.Session{Resume: !c.Clean}, KeepAlive: time.Duration(c.KeepAlive) * time.Second, Journal: o.journal}
+	opt := &mqtt.Options{Version: packet.Version(c.Version), ClientID: c.ID, Session: mqtt.Session{Resume: !c.Clean}, DropProperties: true, KeepAlive: time.Duration(c.KeepAlive) * time.Second, Journal: o.journal}
 	if c.User != "" {
 		opt.Username, opt.Password = c.User, []byte(c.Password)
 	}
