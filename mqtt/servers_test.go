@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ import (
 // town is a network in memory with several servers, by host.
 type town struct {
 	t      *testing.T
+	mu     sync.Mutex // guards hosts
 	hosts  map[string]*memtest.Network
 	dialed []string // addresses, in order
 	events []Event  // read after synctest.Wait
@@ -41,7 +43,7 @@ func inTown(t *testing.T, hosts []string, url string, o Options, f func(w *town)
 		o.OnEvent = func(e Event) { w.events = append(w.events, e) }
 		o.Dial = func(ctx context.Context, to *transport.Target) (net.Conn, error) {
 			w.dialed = append(w.dialed, to.String())
-			if n := w.hosts[to.Host]; n != nil {
+			if n := w.host(to.Host); n != nil {
 				return n.Dial(ctx)
 			}
 			return nil, &transport.Error{Op: transport.OpConnect, Addr: to.Address(), Kind: transport.Refused}
@@ -62,10 +64,24 @@ func inTown(t *testing.T, hosts []string, url string, o Options, f func(w *town)
 	})
 }
 
+// host returns the network of a host, or nil.
+func (w *town) host(name string) *memtest.Network {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hosts[name]
+}
+
+// open starts a server on a host.
+func (w *town) open(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[name] = memtest.New()
+}
+
 // accept accepts the next connection at a host.
 func (w *town) accept(host string) *peer {
 	w.t.Helper()
-	nc, err := w.hosts[host].Accept()
+	nc, err := w.host(host).Accept()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -215,7 +231,7 @@ func TestRetryFirst(t *testing.T) {
 		}, NewPassword: func(context.Context) ([]byte, error) { passwords++; return nil, errors.New("as before") }}
 		inTown(t, nil, "mqtt://one", o, func(w *town) {
 			start := time.Now()
-			time.AfterFunc(5*time.Second, func() { w.hosts["one"] = memtest.New() })
+			time.AfterFunc(5*time.Second, func() { w.open("one") })
 			time.Sleep(5500 * time.Millisecond)
 			w.accept("one").send(connack5)
 			<-w.done
