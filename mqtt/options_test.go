@@ -102,7 +102,6 @@ func TestARequestThatNoServerTakesIsNotSent(t *testing.T) {
 		{"no filter to end", func(c *Client, ctx context.Context) error { _, err := c.Unsubscribe(ctx); return err }, packet.ErrNoFilters.Error()},
 		{"a tag with the highest bit", func(c *Client, ctx context.Context) error { return c.Send(ctx, &Message{Topic: "t"}, 1<<63) }, "highest bit"},
 		{"a message after the context", func(c *Client, ctx context.Context) error { return c.Publish(ended(ctx), &Message{Topic: "t", QoS: 1}) }, "context canceled"},
-		{"a message to send after the context", func(c *Client, ctx context.Context) error { return c.Send(ended(ctx), &Message{Topic: "t"}, 1) }, "context canceled"},
 		{"a subscription after the context", func(c *Client, ctx context.Context) error {
 			_, err := c.Subscribe(ended(ctx), Subscription{Filter: "a"})
 			return err

@@ -66,3 +66,20 @@ func TestOnOutcome(t *testing.T) {
 		})
 	}
 }
+
+// A program that has to stop can still send what it has taken, if that needs
+// no waiting.
+func TestSendNeedsItsContextForWaitingOnly(t *testing.T) {
+	inBubble(t, Options{Version: packet.V311, MaxInflight: 1}, func(b *bubble) {
+		p := b.accept(connect4)
+		p.send(connack4)
+		c := b.connected()
+		if err := c.Send(ended(b.t.Context()), &Message{Topic: "t", QoS: 1}, 1); err != nil {
+			t.Errorf("with room: %v", err)
+		}
+		p.expect("32 05 0001 74 0001")
+		if err := c.Send(ended(b.t.Context()), &Message{Topic: "t", QoS: 1}, 2); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.Canceled) {
+			t.Errorf("without room: %v", err)
+		}
+	})
+}

@@ -25,7 +25,9 @@ func (c *Client) Publish(ctx context.Context, m *Message) error {
 
 // Send is Publish without waiting for the acknowledgement: it returns as soon
 // as m is accepted, and blocks only while the window or the output buffer is
-// full. Options.OnOutcome receives the outcome with tag, whose highest bit must
+// full. ctx limits that wait alone: with room, m is accepted even if ctx has
+// ended, so that a program that has to stop can still send what it has taken.
+// Options.OnOutcome receives the outcome with tag, whose highest bit must
 // be 0; Flush waits for all outcomes, and Stats counts them. At QoS 0 there is
 // no outcome but that of Flush.
 func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
@@ -35,7 +37,7 @@ func (c *Client) Send(ctx context.Context, m *Message, tag uint64) error {
 func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool) error {
 	properties, err := m.checked()
 	switch {
-	case ctx.Err() != nil:
+	case sync && ctx.Err() != nil:
 		err = ctx.Err()
 	case !sync && tag&syncTag != 0:
 		err = errTag

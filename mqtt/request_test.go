@@ -120,7 +120,7 @@ func TestRequestReturnsTheReply(t *testing.T) {
 	})
 }
 
-// A call that gives up while it subscribes takes no other one with it.
+// A call that gives up while it subscribes does not end another.
 func TestARequestDoesNotDependOnTheContextOfAnother(t *testing.T) {
 	for _, m := range []Message{{Topic: "ask"}, {Topic: "ask", ResponseTopic: "r"}} {
 		inRequests(t, func(c *Client, p *peer, b *bubble) {
