@@ -182,182 +182,361 @@ type Fields struct {
 	WSPath                *Value // --ws-path
 }
 
-// fieldNames are the options of the fields, in the same order, which is that of the alphabet.
-var fieldNames = [...]string{
-	"ask-password",
-	"auth",
-	"auth-command",
-	"bind-address",
-	"cafile",
-	"calibration",
-	"capath",
-	"cert",
-	"ciphers",
-	"clients",
-	"color",
-	"compat",
-	"completion",
-	"config",
-	"connect",
-	"connect-rate",
-	"connect-timeout",
-	"context",
-	"count",
-	"debug",
-	"delimiter",
-	"disable-clean-session",
-	"drain-timeout",
-	"duration",
-	"echo",
-	"engine",
-	"exit-after-subscribe",
-	"fail-on",
-	"faults",
-	"file",
-	"filter",
-	"filter-out",
-	"first",
-	"follow-references",
-	"force",
-	"format",
-	"from-load",
-	"gate",
-	"hash-password",
-	"help",
-	"hold",
-	"host",
-	"id",
-	"id-prefix",
-	"idle-timeout",
-	"image",
-	"input",
-	"insecure",
-	"interval",
-	"json",
-	"json-payload",
-	"keep-sessions",
-	"keepalive",
-	"key",
-	"key-password-file",
-	"keyform",
-	"latency",
-	"limit",
-	"listen",
-	"load",
-	"loops",
-	"max-inflight",
-	"max-packet-size",
-	"message",
-	"message-rate",
-	"metric",
-	"metrics",
-	"name",
-	"names",
-	"namespace",
-	"no-local",
-	"no-newline",
-	"no-reconnect",
-	"no-tls",
-	"nodelay",
-	"none",
-	"null",
-	"null-message",
-	"on-undeliverable",
-	"options-file",
-	"out",
-	"password",
-	"password-command",
-	"password-file",
-	"port",
-	"precision",
-	"pretty",
-	"print0",
-	"procs",
-	"property",
-	"protocol-version",
-	"proxy",
-	"proxy-command",
-	"psk",
-	"psk-identity",
-	"qos",
-	"quiet",
-	"random-filter",
-	"rate",
-	"raw",
-	"reauthenticate-every",
-	"receive-maximum",
-	"reconnect-delay",
-	"remove-retained",
-	"repeat",
-	"repeat-delay",
-	"replies",
-	"reply-command",
-	"request",
-	"response-topic",
-	"resume",
-	"retain",
-	"retain-as-published",
-	"retain-handling",
-	"retained-only",
-	"retained-quiet",
-	"retry",
-	"retry-for",
-	"run-id",
-	"scale",
-	"secret",
-	"seed",
-	"serve",
-	"serve-cert",
-	"serve-client-ca",
-	"serve-key",
-	"serve-origin",
-	"serve-proxy-protocol",
-	"serve-users",
-	"session-expiry-interval",
-	"shapes",
-	"shard",
-	"shards",
-	"show-config",
-	"size",
-	"skip-blank",
-	"skip-retained",
-	"slo",
-	"source-ip",
-	"srv",
-	"start-at",
-	"start-in",
-	"stdin-file",
-	"stdin-line",
-	"strict",
-	"sub",
-	"subscribers",
-	"timeout",
-	"tls",
-	"tls-alpn",
-	"tls-engine",
-	"tls-engine-kpass-sha1",
-	"tls-keylog",
-	"tls-pin",
-	"tls-server-name",
-	"tls-use-os-certs",
-	"tls-version",
-	"topic",
-	"topic-alias-maximum",
-	"topic-prefix",
-	"unix",
-	"unsubscribe",
-	"url",
-	"username",
-	"verbose",
-	"version",
-	"wait-for",
-	"warm-up",
-	"watch",
-	"will-payload",
-	"will-qos",
-	"will-retain",
-	"will-topic",
-	"ws",
-	"ws-header",
-	"ws-path",
+// at returns the field for the option of a name; nil where no tool has one.
+func (f *Fields) at(name string) **Value {
+	switch name {
+	case "ask-password":
+		return &f.AskPassword
+	case "auth":
+		return &f.Auth
+	case "auth-command":
+		return &f.AuthCommand
+	case "bind-address":
+		return &f.BindAddress
+	case "cafile":
+		return &f.CAFile
+	case "calibration":
+		return &f.Calibration
+	case "capath":
+		return &f.CAPath
+	case "cert":
+		return &f.Cert
+	case "ciphers":
+		return &f.Ciphers
+	case "clients":
+		return &f.Clients
+	case "color":
+		return &f.Color
+	case "compat":
+		return &f.Compat
+	case "completion":
+		return &f.Completion
+	case "config":
+		return &f.Config
+	case "connect":
+		return &f.Connect
+	case "connect-rate":
+		return &f.ConnectRate
+	case "connect-timeout":
+		return &f.ConnectTimeout
+	case "context":
+		return &f.Context
+	case "count":
+		return &f.Count
+	case "debug":
+		return &f.Debug
+	case "delimiter":
+		return &f.Delimiter
+	case "disable-clean-session":
+		return &f.DisableCleanSession
+	case "drain-timeout":
+		return &f.DrainTimeout
+	case "duration":
+		return &f.Duration
+	case "echo":
+		return &f.Echo
+	case "engine":
+		return &f.Engine
+	case "exit-after-subscribe":
+		return &f.ExitAfterSubscribe
+	case "fail-on":
+		return &f.FailOn
+	case "faults":
+		return &f.Faults
+	case "file":
+		return &f.File
+	case "filter":
+		return &f.Filter
+	case "filter-out":
+		return &f.FilterOut
+	case "first":
+		return &f.First
+	case "follow-references":
+		return &f.FollowReferences
+	case "force":
+		return &f.Force
+	case "format":
+		return &f.Format
+	case "from-load":
+		return &f.FromLoad
+	case "gate":
+		return &f.Gate
+	case "hash-password":
+		return &f.HashPassword
+	case "help":
+		return &f.Help
+	case "hold":
+		return &f.Hold
+	case "host":
+		return &f.Host
+	case "id":
+		return &f.ID
+	case "id-prefix":
+		return &f.IDPrefix
+	case "idle-timeout":
+		return &f.IdleTimeout
+	case "image":
+		return &f.Image
+	case "input":
+		return &f.Input
+	case "insecure":
+		return &f.Insecure
+	case "interval":
+		return &f.Interval
+	case "json":
+		return &f.JSON
+	case "json-payload":
+		return &f.JSONPayload
+	case "keep-sessions":
+		return &f.KeepSessions
+	case "keepalive":
+		return &f.Keepalive
+	case "key":
+		return &f.Key
+	case "key-password-file":
+		return &f.KeyPasswordFile
+	case "keyform":
+		return &f.Keyform
+	case "latency":
+		return &f.Latency
+	case "limit":
+		return &f.Limit
+	case "listen":
+		return &f.Listen
+	case "load":
+		return &f.Load
+	case "loops":
+		return &f.Loops
+	case "max-inflight":
+		return &f.MaxInflight
+	case "max-packet-size":
+		return &f.MaxPacketSize
+	case "message":
+		return &f.Message
+	case "message-rate":
+		return &f.MessageRate
+	case "metric":
+		return &f.Metric
+	case "metrics":
+		return &f.Metrics
+	case "name":
+		return &f.Name
+	case "names":
+		return &f.Names
+	case "namespace":
+		return &f.Namespace
+	case "no-local":
+		return &f.NoLocal
+	case "no-newline":
+		return &f.NoNewline
+	case "no-reconnect":
+		return &f.NoReconnect
+	case "no-tls":
+		return &f.NoTLS
+	case "nodelay":
+		return &f.Nodelay
+	case "none":
+		return &f.None
+	case "null":
+		return &f.Null
+	case "null-message":
+		return &f.NullMessage
+	case "on-undeliverable":
+		return &f.OnUndeliverable
+	case "options-file":
+		return &f.OptionsFile
+	case "out":
+		return &f.Out
+	case "password":
+		return &f.Password
+	case "password-command":
+		return &f.PasswordCommand
+	case "password-file":
+		return &f.PasswordFile
+	case "port":
+		return &f.Port
+	case "precision":
+		return &f.Precision
+	case "pretty":
+		return &f.Pretty
+	case "print0":
+		return &f.Print0
+	case "procs":
+		return &f.Procs
+	case "property":
+		return &f.Property
+	case "protocol-version":
+		return &f.ProtocolVersion
+	case "proxy":
+		return &f.Proxy
+	case "proxy-command":
+		return &f.ProxyCommand
+	case "psk":
+		return &f.PSK
+	case "psk-identity":
+		return &f.PSKIdentity
+	case "qos":
+		return &f.QoS
+	case "quiet":
+		return &f.Quiet
+	case "random-filter":
+		return &f.RandomFilter
+	case "rate":
+		return &f.Rate
+	case "raw":
+		return &f.Raw
+	case "reauthenticate-every":
+		return &f.ReauthenticateEvery
+	case "receive-maximum":
+		return &f.ReceiveMaximum
+	case "reconnect-delay":
+		return &f.ReconnectDelay
+	case "remove-retained":
+		return &f.RemoveRetained
+	case "repeat":
+		return &f.Repeat
+	case "repeat-delay":
+		return &f.RepeatDelay
+	case "replies":
+		return &f.Replies
+	case "reply-command":
+		return &f.ReplyCommand
+	case "request":
+		return &f.Request
+	case "response-topic":
+		return &f.ResponseTopic
+	case "resume":
+		return &f.Resume
+	case "retain":
+		return &f.Retain
+	case "retain-as-published":
+		return &f.RetainAsPublished
+	case "retain-handling":
+		return &f.RetainHandling
+	case "retained-only":
+		return &f.RetainedOnly
+	case "retained-quiet":
+		return &f.RetainedQuiet
+	case "retry":
+		return &f.Retry
+	case "retry-for":
+		return &f.RetryFor
+	case "run-id":
+		return &f.RunID
+	case "scale":
+		return &f.Scale
+	case "secret":
+		return &f.Secret
+	case "seed":
+		return &f.Seed
+	case "serve":
+		return &f.Serve
+	case "serve-cert":
+		return &f.ServeCert
+	case "serve-client-ca":
+		return &f.ServeClientCA
+	case "serve-key":
+		return &f.ServeKey
+	case "serve-origin":
+		return &f.ServeOrigin
+	case "serve-proxy-protocol":
+		return &f.ServeProxyProtocol
+	case "serve-users":
+		return &f.ServeUsers
+	case "session-expiry-interval":
+		return &f.SessionExpiryInterval
+	case "shapes":
+		return &f.Shapes
+	case "shard":
+		return &f.Shard
+	case "shards":
+		return &f.Shards
+	case "show-config":
+		return &f.ShowConfig
+	case "size":
+		return &f.Size
+	case "skip-blank":
+		return &f.SkipBlank
+	case "skip-retained":
+		return &f.SkipRetained
+	case "slo":
+		return &f.SLO
+	case "source-ip":
+		return &f.SourceIP
+	case "srv":
+		return &f.SRV
+	case "start-at":
+		return &f.StartAt
+	case "start-in":
+		return &f.StartIn
+	case "stdin-file":
+		return &f.StdinFile
+	case "stdin-line":
+		return &f.StdinLine
+	case "strict":
+		return &f.Strict
+	case "sub":
+		return &f.Sub
+	case "subscribers":
+		return &f.Subscribers
+	case "timeout":
+		return &f.Timeout
+	case "tls":
+		return &f.TLS
+	case "tls-alpn":
+		return &f.TLSALPN
+	case "tls-engine":
+		return &f.TLSEngine
+	case "tls-engine-kpass-sha1":
+		return &f.TLSEngineKPassSHA1
+	case "tls-keylog":
+		return &f.TLSKeylog
+	case "tls-pin":
+		return &f.TLSPin
+	case "tls-server-name":
+		return &f.TLSServerName
+	case "tls-use-os-certs":
+		return &f.TLSUseOSCerts
+	case "tls-version":
+		return &f.TLSVersion
+	case "topic":
+		return &f.Topic
+	case "topic-alias-maximum":
+		return &f.TopicAliasMaximum
+	case "topic-prefix":
+		return &f.TopicPrefix
+	case "unix":
+		return &f.Unix
+	case "unsubscribe":
+		return &f.Unsubscribe
+	case "url":
+		return &f.URL
+	case "username":
+		return &f.Username
+	case "verbose":
+		return &f.Verbose
+	case "version":
+		return &f.Version
+	case "wait-for":
+		return &f.WaitFor
+	case "warm-up":
+		return &f.WarmUp
+	case "watch":
+		return &f.Watch
+	case "will-payload":
+		return &f.WillPayload
+	case "will-qos":
+		return &f.WillQoS
+	case "will-retain":
+		return &f.WillRetain
+	case "will-topic":
+		return &f.WillTopic
+	case "ws":
+		return &f.WS
+	case "ws-header":
+		return &f.WSHeader
+	case "ws-path":
+		return &f.WSPath
+	}
+	return nil
 }

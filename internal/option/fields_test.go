@@ -45,11 +45,11 @@ func TestEveryOptionHasAField(t *testing.T) {
 	for _, name := range names {
 		fmt.Fprintf(&b, "%s *Value // --%s\n", fieldOf(name), name)
 	}
-	b.WriteString("}\n\n// fieldNames are the options of the fields, in the same order, which is that of the alphabet.\nvar fieldNames = [...]string{\n")
+	b.WriteString("}\n\n// at returns the field for the option of a name; nil where no tool has one.\nfunc (f *Fields) at(name string) **Value {\nswitch name {\n")
 	for _, name := range names {
-		fmt.Fprintf(&b, "%q,\n", name)
+		fmt.Fprintf(&b, "case %q:\nreturn &f.%s\n", name, fieldOf(name))
 	}
-	b.WriteString("}\n")
+	b.WriteString("}\nreturn nil\n}\n")
 	want, err := format.Source([]byte(b.String()))
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,15 +44,6 @@ func (o Origin) String() string {
 // option that the tool does not have is nil; a nil Value has no value.
 type Values struct {
 	Fields
-}
-
-// at returns the field for the option of a name; nil where no tool has one.
-func (f *Fields) at(name string) **Value {
-	i, ok := slices.BinarySearch(fieldNames[:], name)
-	if !ok {
-		return nil
-	}
-	return reflect.ValueOf(f).Elem().Field(i).Addr().Interface().(**Value)
 }
 
 // Of returns the value of the option with a name, or nil if the tool does not have it. It
