@@ -71,13 +71,23 @@ func parseEscaped(s string) (string, error) {
 		if i == len(s) {
 			return "", errors.New(`want \\ for a backslash`)
 		}
-		const letters, meant = `nrt0\`, "\n\r\t\x00\\"
-		switch at := strings.IndexByte(letters, s[i]); {
-		case at >= 0:
-			b = append(b, meant[at])
-		case s[i] == 'x':
-			n, err := strconv.ParseUint(s[i+1:min(i+3, len(s))], 16, 8)
-			if err != nil || i+2 >= len(s) {
+		switch s[i] {
+		case 'n':
+			b = append(b, '\n')
+		case 'r':
+			b = append(b, '\r')
+		case 't':
+			b = append(b, '\t')
+		case '0':
+			b = append(b, 0)
+		case '\\':
+			b = append(b, '\\')
+		case 'x':
+			if i+2 >= len(s) {
+				return "", errEscape
+			}
+			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
 				return "", errEscape
 			}
 			b = append(b, byte(n))

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -174,12 +173,16 @@ func (o *Option) Env() string {
 	if o.NoEnv {
 		return ""
 	}
-	return strings.Map(func(r rune) rune {
-		if r == '-' {
-			return '_'
+	b := []byte("MQ_" + o.Name) // strings.Map costs more, and each start does this for every option
+	for i := 3; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '-':
+			b[i] = '_'
+		case 'a' <= c && c <= 'z':
+			b[i] = c - 'a' + 'A'
 		}
-		return unicode.ToUpper(r)
-	}, "MQ_"+o.Name)
+	}
+	return string(b)
 }
 
 // Key returns the key of the option in a configuration file, or "" if it is not allowed
