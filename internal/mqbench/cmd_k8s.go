@@ -1,7 +1,6 @@
 package mqbench
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -98,7 +97,10 @@ func (j *job) read(ctx context.Context) error {
 	if j.budget, err = j.plan.Budget(j.shards); err != nil {
 		return usage(err)
 	}
-	if err := cmp.Or(j.readMetrics(), j.readOptions()); err != nil {
+	if err := j.readMetrics(); err != nil {
+		return err
+	}
+	if err := j.readOptions(); err != nil {
 		return err
 	}
 	if err := r.readWay(ctx); err != nil {

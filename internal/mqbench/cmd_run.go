@@ -720,15 +720,18 @@ func renderReports(w io.Writer, inv *cli.Invocation, runs []report.Checked) erro
 	case "hlog":
 		return usage(report.HLogOf(w, runs))
 	}
-	var err error
 	for _, j := range runs {
+		var err error
 		if inv.Values.Format.Text() == "markdown" {
-			err = cmp.Or(err, report.Markdown(w, j.Summary, j.Checks))
+			err = report.Markdown(w, j.Summary, j.Checks)
 		} else {
-			err = cmp.Or(err, report.Text(w, j.Summary, j.Checks, palette(inv)))
+			err = report.Text(w, j.Summary, j.Checks, palette(inv))
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // usage returns an error as a usage error, unless it is one.

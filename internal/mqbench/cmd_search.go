@@ -160,8 +160,15 @@ func (s *searcher) try(ctx context.Context, load float64) (_ bench.Outcome, more
 	step := report.CheckStep(report.Summarize(res), load, s.slo, err)
 	s.doc.Steps = append(s.doc.Steps, step)
 	s.inv.Infof("step %d: %s %s", s.runs, step.Verdict, strings.Join(step.Why, "; "))
-	outcomes := map[report.StepVerdict]bench.Outcome{report.StepSustained: bench.Sustained, report.StepLimited: bench.Limited, report.StepUndecided: bench.Undecided, report.StepMissed: bench.Missed}
-	return outcomes[step.Verdict], step.More, nil
+	switch step.Verdict {
+	case report.StepSustained:
+		return bench.Sustained, 0, nil
+	case report.StepLimited:
+		return bench.Limited, 0, nil
+	case report.StepUndecided:
+		return bench.Undecided, step.More, nil
+	}
+	return bench.Missed, 0, nil
 }
 
 // answer writes the report; err is what ended the search early, or nil.
