@@ -612,7 +612,7 @@ func (c *Client) again(err error, start time.Time, named bool) bool {
 		c.end(err)
 		return false
 	}
-	if c.opt.FollowReferences && c.servers.refer(err, c.servers.used) {
+	if c.refer(err) {
 		c.event(Event{Kind: EventReferred, Err: err})
 		err = &Error{Op: "connection", Class: ErrInDoubt, Err: errReferred}
 	}

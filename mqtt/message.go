@@ -118,64 +118,51 @@ func (m *Message) hasFields() bool {
 	return m.Text || m.ContentType != "" || m.ResponseTopic != "" || m.CorrelationData != nil || m.Expiry != 0 || len(m.UserProperties) > 0
 }
 
-// sets reports whether a field of m replaces a property.
-func (m *Message) sets(id packet.PropertyID) bool {
-	switch id {
-	case packet.PayloadFormatIndicator:
-		return m.Text
-	case packet.ContentType:
-		return m.ContentType != ""
-	case packet.ResponseTopic:
-		return m.ResponseTopic != ""
-	case packet.CorrelationData:
-		return m.CorrelationData != nil
-	case packet.MessageExpiryInterval:
-		return m.Expiry != 0
-	case packet.UserProperty:
-		return len(m.UserProperties) > 0
-	}
-	return false
-}
-
 // encoded returns the property block to publish: Properties and the fields.
 func (m *Message) encoded() (packet.Properties, error) {
 	if !m.hasFields() {
 		return m.Properties, nil
 	}
-	size := len(m.Properties) + 2 + 3 + len(m.ContentType) + 3 + len(m.ResponseTopic) + 3 + len(m.CorrelationData) + 5
+	size := 2 + 3 + len(m.ContentType) + 3 + len(m.ResponseTopic) + 3 + len(m.CorrelationData) + 5
 	for _, u := range m.UserProperties {
 		size += 5 + len(u.Name) + len(u.Value)
 	}
-	p := make(packet.Properties, 0, size)
+	fields := make(packet.Properties, 0, size)
 	var err error
-	add := func(grown packet.Properties, failure error) { p, err = grown, cmp.Or(err, failure) }
-	for q := range m.Properties.All() {
-		if !m.sets(q.ID) {
-			add(p.Append(q))
-		}
-	}
+	add := func(grown packet.Properties, failure error) { fields, err = grown, cmp.Or(err, failure) }
 	if m.Text {
-		add(p.AppendUint(packet.PayloadFormatIndicator, 1))
+		add(fields.AppendUint(packet.PayloadFormatIndicator, 1))
 	}
 	if m.Expiry != 0 {
 		if bad := wholeSeconds("Expiry", m.Expiry, Forever); bad != nil {
 			return nil, bad
 		}
-		add(p.AppendUint(packet.MessageExpiryInterval, uint32(m.Expiry/time.Second)))
+		add(fields.AppendUint(packet.MessageExpiryInterval, uint32(m.Expiry/time.Second)))
 	}
 	if m.ContentType != "" {
-		add(p.AppendBytes(packet.ContentType, []byte(m.ContentType)))
+		add(fields.AppendBytes(packet.ContentType, []byte(m.ContentType)))
 	}
 	if m.ResponseTopic != "" {
-		add(p.AppendBytes(packet.ResponseTopic, []byte(m.ResponseTopic)))
+		add(fields.AppendBytes(packet.ResponseTopic, []byte(m.ResponseTopic)))
 	}
 	if m.CorrelationData != nil {
-		add(p.AppendBytes(packet.CorrelationData, m.CorrelationData))
+		add(fields.AppendBytes(packet.CorrelationData, m.CorrelationData))
 	}
 	for _, u := range m.UserProperties {
-		add(p.AppendUser([]byte(u.Name), []byte(u.Value)))
+		add(fields.AppendUser([]byte(u.Name), []byte(u.Value)))
 	}
-	return p, err
+	if err != nil || len(m.Properties) == 0 {
+		return fields, err
+	}
+	p := make(packet.Properties, 0, len(m.Properties)+len(fields))
+	for q := range m.Properties.All() {
+		if _, replaced := fields.Uint(q.ID); !replaced {
+			if p, err = p.Append(q); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(p, fields...), nil
 }
 
 // wholeSeconds refuses durations that MQTT cannot express, such as those given in

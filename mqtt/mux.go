@@ -269,27 +269,20 @@ func (c *Client) subscribeAll(ctx context.Context, subs []Subscription) (all []p
 	var asks []*ask
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for start := 0; start < len(subs); {
-		end := start + 1
-		for end < len(subs) && subs[end].together(&subs[start]) {
-			end++
-		}
-		a := &ask{subs: subs[start:end]}
+	for part := range bySubscribe(subs) {
+		a := &ask{subs: part}
 		if err := c.askLocked(a); err != nil {
 			return nil, err // that of the first: c.mu is held
 		}
 		asks = append(asks, a)
-		start = end
 	}
 	for _, a := range asks {
 		codes, failed := c.awaitAskLocked(ctx, a)
+		if failed == nil {
+			failed = a.refused(codes)
+		}
 		if err == nil {
 			err = failed
-		}
-		for i, code := range codes {
-			if code.Failed() && err == nil {
-				err = &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: a.subs[i].Filter}
-			}
 		}
 		all = append(all, codes...)
 	}

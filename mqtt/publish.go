@@ -133,7 +133,10 @@ func (c *Client) publish(ctx context.Context, m *Message, tag uint64, sync bool)
 	return err
 }
 
-var errTag = errors.New("the highest bit of the tag is set")
+var (
+	errNil = errors.New("the message is nil")
+	errTag = errors.New("the highest bit of the tag is set")
+)
 
 // checked returns the property block to publish with m, or why m cannot be
 // published.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -80,8 +79,8 @@ func ReplyTo(request, m *Message) (*Message, error) {
 
 // ExchangeOptions are the details of an Exchange that few need.
 type ExchangeOptions struct {
-	// Base is the beginning of a generated response topic. The default is the
-	// response information of CONNACK, if the server gave it, or "mqtt/reply".
+	// Base is the beginning of a generated response topic if the server has
+	// given no response information in CONNACK. The default is "mqtt/reply".
 	Base string
 	// Subscription holds the options of the subscription to the response topic;
 	// its Filter is ignored.
@@ -227,7 +226,7 @@ func (c *Client) exchange(ctx context.Context, m *Message, opt ExchangeOptions, 
 func (c *Client) joinReplies(ctx context.Context, x *Exchange, shared bool) (filter string, subscribed *bool, err error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
-	base := cmp.Or(x.opt.Base, c.ConnackProperties().Text(packet.ResponseInformation), "mqtt/reply") + "/" + hex.EncodeToString(random[:])
+	base := cmp.Or(c.ConnackProperties().Text(packet.ResponseInformation), x.opt.Base, "mqtt/reply") + "/" + hex.EncodeToString(random[:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := &c.replies
@@ -465,13 +464,10 @@ func (c *Client) ackRepliesLocked() {
 // lateRepliesLocked begins to count for a new connection. Replies that were not
 // acknowledged on the last one were taken nevertheless.
 func (c *Client) lateRepliesLocked() {
-	for _, o := range c.replies.owed {
-		if c.gen > c.sessionGen {
+	if c.gen > c.sessionGen { // the session goes on
+		for _, o := range c.replies.owed {
 			c.conn.AckLate(o.qos, o.id)
 		}
 	}
 	c.replies.owed, c.replies.received, c.replies.acked = c.replies.owed[:0], 0, 0
 }
-
-// errNil refuses a message that is nil.
-var errNil = errors.New("the message is nil")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +224,30 @@ func TestAnExchangeWithAGivenTopic(t *testing.T) {
 			break
 		}
 	})
+}
+
+// The server says what generated response topics begin with, if it wants to
+// (section 4.10.1).
+func TestTheBeginningOfAGeneratedResponseTopic(t *testing.T) {
+	for _, row := range []struct{ connack, base, want string }{
+		{"20 07 00 00 04 1a 0001 62 (response information b)", "x", "b/"},
+		{connack5, "x", "x/"},
+		{connack5, "", "mqtt/reply/"},
+	} {
+		inBubble(t, Options{Version: packet.V5}, func(b *bubble) {
+			p := b.accept(connect5)
+			p.send(row.connack)
+			c := b.connected()
+			go p.suback("00")
+			x, err := c.NewExchange(b.t.Context(), &Message{Topic: "ask"}, ExchangeOptions{Base: row.base})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rest, ok := strings.CutPrefix(x.ResponseTopic(), row.want); !ok || len(rest) != 16 {
+				t.Errorf("%+v: %q", row, x.ResponseTopic())
+			}
+		})
+	}
 }
 
 func TestAReplyIsNotLostWithItsConnection(t *testing.T) {

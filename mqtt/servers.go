@@ -78,12 +78,21 @@ func (s *servers) accepted(t *transport.Target) {
 	}
 }
 
+// refers returns the refusal by which a server refers to others, if the client
+// follows references.
+func (c *Client) refers(err error) (e *Error, yes bool) {
+	yes = c.opt.FollowReferences && errors.As(err, &e) && e.Ref != "" && (e.Reason == packet.UseAnotherServer || e.Reason == packet.ServerMoved)
+	return e, yes
+}
+
 // refer takes over the server reference of an error, if it has one: a server
-// that has moved is replaced in the list, others stay there. from is the server
-// that sent it. It reports whether there are servers to try at once.
-func (s *servers) refer(err error, from *transport.Target) bool {
-	var e *Error
-	if from == nil || !errors.As(err, &e) || e.Reason != packet.UseAnotherServer && e.Reason != packet.ServerMoved {
+// that has moved is replaced in the list, others stay there. It reports whether
+// there are servers to try at once.
+func (c *Client) refer(err error) bool {
+	s := &c.servers
+	from := s.used
+	e, yes := c.refers(err)
+	if !yes {
 		return false
 	}
 	to := references(e.Ref, from)
@@ -159,15 +168,12 @@ func (c *Client) establish(ctx context.Context, first bool) error {
 	for followed := 0; ; followed++ {
 		err := c.tryAll(ctx, s.order(), first)
 		if err == nil {
-			c.mu.Lock()
-			used := s.used
-			c.mu.Unlock()
-			s.accepted(used)
+			s.accepted(s.used)
 			return nil
 		}
 		wasReferred := len(s.referred) > 0
 		s.referred = nil
-		if ctx.Err() == nil && c.opt.FollowReferences && followed < maxReferences && s.refer(err, s.used) {
+		if ctx.Err() == nil && followed < maxReferences && c.refer(err) {
 			c.event(Event{Kind: EventReferred, Err: err})
 			continue
 		}
@@ -188,8 +194,9 @@ func (c *Client) tryAll(ctx context.Context, servers []*transport.Target, first 
 		c.mu.Unlock()
 		err := c.reach(ctx, first)
 		unreached := errors.Is(err, ErrUnreached)
+		_, refers := c.refers(err)
 		switch {
-		case err == nil, ctx.Err() != nil, !unreached && Permanent(err), c.refers(err):
+		case err == nil, ctx.Err() != nil, !unreached && Permanent(err), refers:
 			return err
 		case !Permanent(err):
 			passing = err
@@ -201,13 +208,6 @@ func (c *Client) tryAll(ctx context.Context, servers []*transport.Target, first 
 		c.event(Event{Kind: EventFailover, Err: err})
 	}
 	return passing
-}
-
-// refers reports whether err refers to other servers and the client follows.
-func (c *Client) refers(err error) bool {
-	var e *Error
-	return c.opt.FollowReferences && errors.As(err, &e) && e.Ref != "" &&
-		(e.Reason == packet.UseAnotherServer || e.Reason == packet.ServerMoved)
 }
 
 // firstConnection is the first call of establish, and those that

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
@@ -92,25 +93,45 @@ func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.
 	}
 	var all []packet.ReasonCode
 	var refused error
-	for start := 0; start < len(subs); {
-		end := start + 1
-		for end < len(subs) && subs[end].together(&subs[start]) {
-			end++
-		}
-		part := subs[start:end]
-		codes, err := c.request(ctx, &ask{subs: part})
+	for part := range bySubscribe(subs) {
+		a := &ask{subs: part}
+		codes, err := c.request(ctx, a)
 		if err != nil {
 			return all, err
 		}
-		for i, code := range codes {
-			if code.Failed() && refused == nil {
-				refused = &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: part[i].Filter}
-			}
+		if refused == nil {
+			refused = a.refused(codes)
 		}
 		all = append(all, codes...)
-		start = end
 	}
 	return all, refused
+}
+
+// bySubscribe yields the subscriptions of each SUBSCRIBE.
+func bySubscribe(subs []Subscription) iter.Seq[[]Subscription] {
+	return func(yield func([]Subscription) bool) {
+		for start := 0; start < len(subs); {
+			end := start + 1
+			for end < len(subs) && subs[end].together(&subs[start]) {
+				end++
+			}
+			if !yield(subs[start:end]) {
+				return
+			}
+			start = end
+		}
+	}
+}
+
+// refused returns the error for the first subscription that the server refused,
+// or nil.
+func (a *ask) refused(codes []packet.ReasonCode) error {
+	for i, code := range codes {
+		if code.Failed() {
+			return &Error{Op: "subscribe", Class: ErrRefused, Reason: code, Text: a.subs[i].Filter}
+		}
+	}
+	return nil
 }
 
 // checkSubscriptions returns an error if there are none, or if a server would

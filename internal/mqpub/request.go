@@ -1,7 +1,6 @@
 package mqpub
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,9 +69,8 @@ func (j *job) request(ctx context.Context) error {
 		j.conn.Disconnect(j.client, late) // the work is done, or its error is known
 	}()
 	behaves := j.inv.CompatBehavior()
-	details := mqtt.ExchangeOptions{Base: j.client.ConnackProperties().Text(packet.ResponseInformation), Subscription: j.conn.Properties.Subscription(),
+	details := mqtt.ExchangeOptions{Base: "mqpub/reply", Subscription: j.conn.Properties.Subscription(),
 		Uncorrelated: behaves.PlainRequest, Retained: behaves.RetainedReplies}
-	details.Base = cmp.Or(details.Base, "mqpub/reply")
 	details.Subscription.QoS = j.msg.QoS
 	if !behaves.RetainedReplies {
 		details.Subscription.RetainHandling = mqtt.RetainedNever
