@@ -153,8 +153,6 @@ func (c *Client) checkSubscriptions(subs []Subscription) error {
 			err = packet.ErrQoS
 		case s.RetainHandling > RetainedNever:
 			err = fmt.Errorf("retain handling %d: the largest is %d", s.RetainHandling, RetainedNever)
-		case v < packet.V5 && s.needs5() && !c.opt.DropProperties:
-			err = ErrNeeds5
 		case s.ID > maxSubscriptionID:
 			err = fmt.Errorf("subscription identifier %d: the largest is %d", s.ID, maxSubscriptionID)
 		default:
