@@ -238,8 +238,7 @@ func TestTheBeginningOfAGeneratedResponseTopic(t *testing.T) {
 			p := b.accept(connect5)
 			p.send(row.connack)
 			c := b.connected()
-			go p.suback("00")
-			x, err := c.NewExchange(b.t.Context(), &Message{Topic: "ask"}, ExchangeOptions{Base: row.base})
+			x, err := exchanging(c, p, &Message{Topic: "ask"}, ExchangeOptions{Base: row.base})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -316,7 +315,7 @@ func TestRequestsThatCannotBeAnswered(t *testing.T) {
 	})
 	t.Run("too many replies", func(t *testing.T) {
 		inRequests(t, func(c *Client, p *peer, b *bubble) {
-			x, err := exchanging(c, p)
+			x, err := exchanging(c, p, &Message{Topic: "ask", ResponseTopic: "r", CorrelationData: []byte("x")}, ExchangeOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -353,12 +352,12 @@ func TestRequestsThatCannotBeAnswered(t *testing.T) {
 	})
 }
 
-// exchanging returns an exchange on the topic r with the correlation data x.
-func exchanging(c *Client, p *peer) (x *Exchange, err error) {
+// exchanging calls NewExchange, whose subscription the server grants.
+func exchanging(c *Client, p *peer, m *Message, o ExchangeOptions) (x *Exchange, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x, err = c.NewExchange(context.Background(), &Message{Topic: "ask", ResponseTopic: "r", CorrelationData: []byte("x")}, ExchangeOptions{})
+		x, err = c.NewExchange(context.Background(), m, o)
 	}()
 	p.suback("00")
 	<-done
