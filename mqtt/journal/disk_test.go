@@ -119,6 +119,8 @@ func (d *disk) Open(name string, create bool) (file, error) {
 	return f, nil
 }
 
+func (d *disk) Lock() (unlock func(), err error) { return func() {}, nil }
+
 func (d *disk) Remove(name string) error {
 	if err := d.call(); err != nil {
 		return err

@@ -18,6 +18,9 @@ type fileSystem interface {
 	// yet.
 	Open(name string, create bool) (file, error)
 	Remove(name string) error
+	// Lock refuses other processes the directory until unlock is called. Its
+	// error matches ErrLogInUse if another process has the lock.
+	Lock() (unlock func(), err error)
 	// SyncNames makes created and removed names durable.
 	SyncNames() error
 }

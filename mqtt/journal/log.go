@@ -83,6 +83,10 @@ func (e *DamagedError) Error() string {
 // version of the format.
 var ErrLogVersion = errors.New("written by another version")
 
+// ErrLogInUse is matched by the error of OpenLog for a log that another process
+// has open, or this one.
+var ErrLogInUse = errors.New("in use by another process")
+
 // ErrLogClosed is the error of calls after Close.
 var ErrLogClosed = errors.New("the log is closed")
 
@@ -95,8 +99,9 @@ var (
 // Log is an append-only log of records on disk. Its methods may be called from
 // several goroutines; one process may have the directory open.
 type Log struct {
-	fs  fileSystem
-	opt LogOptions
+	fs     fileSystem
+	opt    LogOptions
+	unlock func()
 
 	writing sync.Mutex // held while files are changed; locked before mu
 
@@ -122,7 +127,7 @@ type segment struct {
 // OpenLog opens the log in a directory, which must exist; an empty directory
 // becomes an empty log, whose first sequence number is 1. After a crash it
 // removes an incomplete last record. If it finds damage, the error matches
-// *DamagedError.
+// *DamagedError, and if the log is open already, ErrLogInUse.
 func OpenLog(dir string, opt LogOptions) (*Log, Recovery, error) {
 	return openLog(directory(dir), opt)
 }
@@ -132,6 +137,10 @@ func openLog(fs fileSystem, opt LogOptions) (*Log, Recovery, error) {
 		opt.SegmentSize = 8 << 20
 	}
 	l := &Log{fs: fs, opt: opt, next: 1, salt: rand.Uint32()}
+	var err error
+	if l.unlock, err = fs.Lock(); err != nil {
+		return nil, Recovery{}, err
+	}
 	found, err := l.recover()
 	if err == nil && len(l.segments) == 0 {
 		err = l.begin(1)
@@ -489,15 +498,13 @@ func (l *Log) Close() error {
 	err := l.Sync()
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	l.mu.Lock()
-	if l.failed == nil {
-		l.failed = ErrLogClosed
-	}
-	l.mu.Unlock()
-	l.closeFiles()
 	if errors.Is(err, ErrLogClosed) {
 		return nil
 	}
+	l.mu.Lock()
+	l.failed = ErrLogClosed
+	l.mu.Unlock()
+	l.closeFiles()
 	return err
 }
 
@@ -508,4 +515,5 @@ func (l *Log) closeFiles() {
 	l.mu.Lock()
 	l.segments = nil
 	l.mu.Unlock()
+	l.unlock()
 }

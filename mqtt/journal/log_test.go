@@ -201,6 +201,29 @@ func checkDamaged(t *testing.T, d *disk, what string, least int) {
 	}
 }
 
+func TestALogIsOpenOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, _, err := OpenLog(dir, LogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenLog(dir, LogOptions{}); !errors.Is(err, ErrLogInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
+	for range 2 {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if l, _, err = OpenLog(dir, LogOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDataCannotPassForARecord(t *testing.T) {
 	t.Parallel()
 	d := newDisk()
