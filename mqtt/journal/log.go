@@ -111,7 +111,7 @@ type Log struct {
 	buf      []byte    // records that are appended and not written
 	spare    []byte    // used by Sync alone
 	next     uint64    // sequence number of the next record
-	synced   uint64    // records before it are as durable as the policy says
+	synced   uint64    // records before it are on the disk
 	failed   error     // why nothing can be written any more
 }
 
@@ -371,52 +371,59 @@ func (l *Log) Sync() error {
 		defer l.mu.Unlock()
 		return l.failed
 	}
-	buf, upTo := l.buf, l.next
+	buf, next := l.buf, l.next
 	l.buf, l.spare = l.spare[:0], nil
 	s := &l.segments[len(l.segments)-1]
 	l.mu.Unlock()
 
-	err := l.store(s, buf)
+	err := l.store(s, buf, next)
 	if cap(buf) > keepBuffer {
 		buf = nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spare = buf[:0]
-	if err != nil {
-		l.failed = err
-		return err
-	}
-	l.synced = upTo
-	return nil
+	l.failed = err
+	return err
 }
 
 // store writes records to s, and begins the next segment before them if s is
-// full. A full segment is on the disk before there is another.
-func (l *Log) store(s *segment, buf []byte) error {
+// full. A full segment is on the disk before there is another. next is the
+// sequence number behind the records.
+func (l *Log) store(s *segment, buf []byte, next uint64) error {
 	if s.size > headerSize && s.size+int64(len(buf)) > l.opt.SegmentSize {
+		first := binary.LittleEndian.Uint64(buf[8:])
 		if l.opt.Sync == SyncNever {
-			if err := s.f.Sync(); err != nil {
+			if err := l.toDisk(s, first); err != nil {
 				return err
 			}
 		}
-		if err := l.begin(binary.LittleEndian.Uint64(buf[8:])); err != nil {
+		if err := l.begin(first); err != nil {
 			return err
 		}
-		l.mu.Lock()
 		s = &l.segments[len(l.segments)-1]
-		l.mu.Unlock()
 	}
 	if _, err := s.f.WriteAt(buf, s.size); err != nil {
 		return err
 	}
 	if l.opt.Sync == SyncAlways {
-		if err := s.f.Sync(); err != nil {
+		if err := l.toDisk(s, next); err != nil {
 			return err
 		}
 	}
 	l.mu.Lock()
 	s.size += int64(len(buf))
+	l.mu.Unlock()
+	return nil
+}
+
+// toDisk makes s durable, the last segment, with all records before next.
+func (l *Log) toDisk(s *segment, next uint64) error {
+	if err := s.f.Sync(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.synced = next
 	l.mu.Unlock()
 	return nil
 }

@@ -29,6 +29,20 @@ func fill(l *Log, n int) error {
 	return nil
 }
 
+// filled returns a log with n records, and its disk.
+func filled(tb testing.TB, opt LogOptions, n int) (*disk, *Log) {
+	tb.Helper()
+	d := newDisk()
+	l, _, err := openLog(d, opt)
+	if err == nil {
+		err = fill(l, n)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d, l
+}
+
 func TestALogReturnsItsRecordsInOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -134,19 +148,37 @@ func TestACrashLosesNothingThatSyncReported(t *testing.T) {
 	}
 }
 
+// TestACrashIsNoDamageWithoutSyncs cuts the power under a log that leaves
+// syncing to the system: any of its last segment may be lost, and the log opens
+// with what is whole.
+func TestACrashIsNoDamageWithoutSyncs(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(500) {
+		opt := LogOptions{SegmentSize: 1000, Sync: SyncNever}
+		d, l := filled(t, opt, 38)
+		full := l.segments[len(l.segments)-1].first - 1 // records in full segments
+		again, _, err := openLog(d.crash(rand.New(rand.NewPCG(seed, 2))), opt)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		got, err := recordsOf(again, 1)
+		if err != nil || uint64(len(got)) < full {
+			t.Fatalf("seed %d: %d records, %d are in full segments, %v", seed, len(got), full, err)
+		}
+		for i, text := range got {
+			if text != word(uint64(i+1)) {
+				t.Fatalf("seed %d: record %d is %q", seed, i+1, text)
+			}
+		}
+	}
+}
+
 // TestNoFlippedBitChangesARecord flips each bit of a small log: it is found, or
 // it is in the last batch, which may be torn.
 func TestNoFlippedBitChangesARecord(t *testing.T) {
 	t.Parallel()
 	for _, segmentSize := range []int64{150, 1 << 20} {
-		d := newDisk()
-		l, _, err := openLog(d, LogOptions{SegmentSize: segmentSize})
-		if err == nil {
-			err = fill(l, 9)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, _ := filled(t, LogOptions{SegmentSize: segmentSize}, 9)
 		for name, f := range d.files {
 			for at := range f.cache {
 				for bit := range 8 {
@@ -226,22 +258,9 @@ func TestALogIsOpenOnce(t *testing.T) {
 
 func TestDataCannotPassForARecord(t *testing.T) {
 	t.Parallel()
-	d := newDisk()
-	l, _, err := openLog(d, LogOptions{})
-	if err == nil {
-		err = fill(l, 3)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, _, err := openLog(newDisk(), LogOptions{})
-	if err == nil {
-		err = fill(other, 30)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	forged := slices.Clone(other.segments[0].f.(*diskFile).cache)
+	d, l := filled(t, LogOptions{}, 3)
+	other, _ := filled(t, LogOptions{}, 30)
+	forged := slices.Clone(other.files[segmentName(1)].cache)
 	if _, err := l.Append(forged); err != nil {
 		t.Fatal(err)
 	}
@@ -311,14 +330,7 @@ func TestALogRefusesWhatIsNotItsOwn(t *testing.T) {
 func TestAFullDiskEndsALogAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	for failAt := 1; failAt < 20; failAt++ {
-		d := newDisk()
-		l, _, err := openLog(d, LogOptions{SegmentSize: 150})
-		if err == nil {
-			err = fill(l, 3)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, l := filled(t, LogOptions{SegmentSize: 150}, 3)
 		d.calls, d.failAt, d.failure, d.torn = 0, failAt, errFull, true
 		var failed error
 		durable := uint64(3)
@@ -351,14 +363,7 @@ func TestAFullDiskEndsALogAndLosesNothing(t *testing.T) {
 }
 
 func FuzzSegment(f *testing.F) {
-	d := newDisk()
-	l, _, err := openLog(d, LogOptions{})
-	if err == nil {
-		err = fill(l, 5)
-	}
-	if err != nil {
-		f.Fatal(err)
-	}
+	d, _ := filled(f, LogOptions{}, 5)
 	f.Add(d.files[segmentName(1)].cache)
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
