@@ -100,7 +100,7 @@ func (c *Client) readError(nc net.Conn, err error) error {
 		end = errors.Is(err, io.EOF)
 	}
 	c.mu.Lock()
-	fail, closing, bye := c.fail, c.farewell.closing, c.farewell.bye && arrived(nc)
+	fail, closing, bye := c.fail, c.farewell.closing, c.farewell.bye && transport.Arrived(nc)
 	if fail == nil && bye && end {
 		c.proof.sure = c.proof.accepted // the server closed after reading DISCONNECT
 	}

@@ -230,13 +230,15 @@ func exchangeLarge(t *testing.T, w way, topic string, size int) {
 	large := strings.Repeat("0123456789abcde\x00", size/16)
 	watch := w.follow(t, "-t", topic, "-q", "1", "-C", "1", "-N")
 	// Mosquitto 2.0 resets a TLS connection in the middle of a large message at times, one
-	// time in some twenty: mqpub reports that, and here it is sent again.
+	// time in some twenty: mqpub reports that, as a reset or, if the broker's close_notify
+	// comes first, as a lost connection. Here it is sent again.
 	var r result
 	for range 4 {
 		r = run(t, large, "mqpub", w.with("-t", topic, "-q", "1", "-s")...)
-		if r.code != option.ExitLost || !strings.Contains(r.err, "connection reset by peer") {
+		if r.code != option.ExitLost {
 			break
 		}
+		t.Logf("to be sent again: %s", r.err)
 	}
 	if r.code != 0 || r.err != "" {
 		t.Fatalf("code %d, stderr %q", r.code, r.err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -81,6 +82,8 @@ type wsConn struct {
 	closing []byte // payload of the Close frame
 	closed  bool   // it was sent, or is about to be
 	sending bool   // a goroutine is about to send them
+
+	settled atomic.Bool // all but the control frames that came last is known to be with the peer
 }
 
 func newWSConn(c net.Conn, client bool, early []byte) *wsConn {
@@ -305,6 +308,7 @@ func (w *wsConn) sendSoon() {
 // flushLocked writes b and, between frames, the control frames that are due.
 // w.wmu must be held.
 func (w *wsConn) flushLocked(b []byte) error {
+	data := len(b) > 0
 	if w.open == 0 {
 		w.cmu.Lock()
 		if w.ponging {
@@ -319,6 +323,12 @@ func (w *wsConn) flushLocked(b []byte) error {
 	}
 	if len(b) == 0 {
 		return nil
+	}
+	if data {
+		w.settled.Store(false)
+	} else if !w.settled.Load() {
+		n, known := unacknowledged(UnderlyingConn(w.Conn))
+		w.settled.Store(known && n == 0)
 	}
 	_, err := w.Conn.Write(b)
 	return err
