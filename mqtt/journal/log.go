@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Log is a directory of segments, files named by the sequence number of their
@@ -47,6 +48,11 @@ const (
 	// SyncAlways waits at each Sync. Nothing that Sync has reported is lost
 	// by a crash of the program or of the machine.
 	SyncAlways SyncPolicy = iota
+	// SyncInterval waits at a Sync if the last wait was a second ago, and has
+	// the rest synced within a second. A crash of the program loses nothing
+	// that Sync has reported, a crash of the machine what came in the last
+	// second.
+	SyncInterval
 	// SyncNever leaves that to the operating system. A crash of the program
 	// loses nothing that Sync has reported, a crash of the machine may.
 	SyncNever
@@ -103,7 +109,9 @@ type Log struct {
 	opt    LogOptions
 	unlock func()
 
-	writing sync.Mutex // held while files are changed; locked before mu
+	writing  sync.Mutex  // held while files are changed; locked before mu
+	lastSync time.Time   // under SyncInterval; writing must be held
+	later    *time.Timer // the sync to come, or nil; writing must be held
 
 	mu       sync.Mutex
 	salt     uint32    // never changes once the log is open
@@ -393,7 +401,7 @@ func (l *Log) Sync() error {
 func (l *Log) store(s *segment, buf []byte, next uint64) error {
 	if s.size > headerSize && s.size+int64(len(buf)) > l.opt.SegmentSize {
 		first := binary.LittleEndian.Uint64(buf[8:])
-		if l.opt.Sync == SyncNever {
+		if l.opt.Sync != SyncAlways {
 			if err := l.toDisk(s, first); err != nil {
 				return err
 			}
@@ -406,15 +414,53 @@ func (l *Log) store(s *segment, buf []byte, next uint64) error {
 	if _, err := s.f.WriteAt(buf, s.size); err != nil {
 		return err
 	}
-	if l.opt.Sync == SyncAlways {
-		if err := l.toDisk(s, next); err != nil {
-			return err
-		}
-	}
 	l.mu.Lock()
 	s.size += int64(len(buf))
 	l.mu.Unlock()
+	if l.opt.Sync == SyncAlways || l.opt.Sync == SyncInterval && l.due() {
+		return l.toDisk(s, next)
+	}
 	return nil
+}
+
+// syncInterval is the time between two syncs under SyncInterval.
+const syncInterval = time.Second
+
+// due reports whether a sync is due under SyncInterval. If not, it arranges for
+// one.
+func (l *Log) due() bool {
+	now := time.Now()
+	if now.Sub(l.lastSync) >= syncInterval {
+		l.lastSync = now
+		return true
+	}
+	if l.later == nil {
+		l.later = time.AfterFunc(syncInterval-now.Sub(l.lastSync), l.syncLater)
+	}
+	return false
+}
+
+// syncLater is the sync that due has arranged.
+func (l *Log) syncLater() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.later = nil
+	l.mu.Lock()
+	ended := l.failed != nil || len(l.segments) == 0
+	next := l.next
+	if len(l.buf) > 0 {
+		next = binary.LittleEndian.Uint64(l.buf[8:]) // of the first record that is not written
+	}
+	l.mu.Unlock()
+	if ended {
+		return
+	}
+	l.lastSync = time.Now()
+	if err := l.toDisk(&l.segments[len(l.segments)-1], next); err != nil {
+		l.mu.Lock()
+		l.failed = err
+		l.mu.Unlock()
+	}
 }
 
 // toDisk makes s durable, the last segment, with all records before next.
@@ -482,22 +528,20 @@ func (l *Log) Range(from uint64, yield func(seq uint64, data []byte) error) erro
 func (l *Log) Trim(before uint64) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	removed := false
 	for len(l.segments) > 1 && l.segments[1].first <= before {
 		s := l.segments[0]
 		if err := l.fs.Remove(s.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := l.fs.SyncNames(); err != nil { // one by one: a crash leaves no gap
 			return err
 		}
 		_ = s.f.Close() // nothing of it is needed
 		l.mu.Lock()
 		l.segments = slices.Delete(l.segments, 0, 1)
 		l.mu.Unlock()
-		removed = true
 	}
-	if !removed {
-		return nil
-	}
-	return l.fs.SyncNames()
+	return nil
 }
 
 // Close writes what was appended, and closes the files.
@@ -507,6 +551,12 @@ func (l *Log) Close() error {
 	defer l.writing.Unlock()
 	if errors.Is(err, ErrLogClosed) {
 		return nil
+	}
+	if l.later != nil {
+		l.later.Stop()
+		if err == nil {
+			err = l.toDisk(&l.segments[len(l.segments)-1], l.Next())
+		}
 	}
 	l.mu.Lock()
 	l.failed = ErrLogClosed
