@@ -40,6 +40,7 @@ type Client struct {
 	timer        *time.Timer
 	stats        Stats
 	topicScratch []byte
+	givenUp      []uint64 // tags of the messages that Options.InDoubt has just given up
 
 	// The parts, each in a file with its methods. They do no locking: mu must
 	// be held unless they say otherwise.
@@ -87,6 +88,7 @@ func Connect(ctx context.Context, url string, opt *Options) (*Client, error) {
 	if err := c.restore(); err != nil {
 		return nil, err
 	}
+	c.watchDoubt()
 	c.choice.fixed = c.agreed.version != 0
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	c.out.patience.timer = time.AfterFunc(time.Hour, c.stalled)

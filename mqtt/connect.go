@@ -496,6 +496,7 @@ func (c *Client) begin(nc net.Conn, p *packet.Connect) bool {
 		events = c.completedLocked(events, tag, reason, nil)
 	}) {
 		c.sessionGen, c.agreed.present = c.gen, false
+		events = c.gaveUpLocked(events)
 	}
 	c.lateRepliesLocked()
 	// If the server lost the session, the CONNACK that reported it may have

@@ -1,9 +1,11 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/mqtools/mqtools/mqtt/journal"
+	"github.com/mqtools/mqtools/mqtt/packet"
 	"github.com/mqtools/mqtools/mqtt/session"
 )
 
@@ -48,6 +50,51 @@ func (c *Client) sync() error {
 	}
 	return nil
 }
+
+// watchDoubt makes the session ask Options.InDoubt.
+func (c *Client) watchDoubt() {
+	ask := c.opt.InDoubt
+	if ask == nil {
+		return
+	}
+	c.sess.Doubt = func(tag uint64, publish []byte) bool {
+		shown := tag
+		if tag&syncTag != 0 {
+			shown = 0
+		}
+		if ask(shown, topicOf(publish, c.agreed.version)) {
+			return true
+		}
+		c.givenUp = append(c.givenUp, tag)
+		return false
+	}
+}
+
+// topicOf returns the topic of an encoded PUBLISH.
+func topicOf(publish []byte, v packet.Version) string {
+	var p packet.Publish
+	if f, n, err := packet.Split(publish, v, 0); err != nil || n == 0 || p.Parse(f, v) != nil {
+		return ""
+	}
+	return string(p.Topic)
+}
+
+// gaveUpLocked reports the messages that Options.InDoubt has given up.
+func (c *Client) gaveUpLocked(events []Event) []Event {
+	for _, tag := range c.givenUp {
+		c.stats.Refused++
+		failure := &Error{Op: "publish", Class: ErrInDoubt, Err: errSessionLost}
+		if tag&syncTag != 0 {
+			c.waiters.answer(uint32(tag), failure)
+		} else if c.opt.OnOutcome != nil {
+			events = append(events, Event{Kind: eventOutcome, Tag: tag, Err: failure})
+		}
+	}
+	c.givenUp = nil
+	return events
+}
+
+var errSessionLost = errors.New("the server lost the session")
 
 // session.ChangeKind and journal.Kind have the same values.
 var _ = [1]struct{}{}[int(session.ChangeCleared)-int(journal.Cleared)]

@@ -3,7 +3,9 @@ package mqtt_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt"
@@ -127,5 +129,67 @@ func TestAJournalOfAnotherVersionIsRefused(t *testing.T) {
 	_, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{Version: packet.V311, Journal: &j})
 	if !errors.Is(err, mqtt.ErrKept) || j.Len() != 1 {
 		t.Errorf("%v, %d messages", err, j.Len())
+	}
+}
+
+// A server without the session may have delivered messages at QoS 2 that were
+// sent: InDoubt decides about each. Others are sent again without a question.
+func TestInDoubtDecidesWhenTheSessionIsLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		resend bool
+		want   string // what arrives
+		errs   string // outcomes that are errors
+	}{{true, "one two three", "[]"}, {false, "one", "[2 3]"}} {
+		var j journal.Memory
+		for i, text := range []string{"one", "two", "three"} {
+			qos := min(i+1, 2)
+			p := append([]byte{0x30 | byte(qos<<1), byte(6 + len(text)), 0, 1, 't', 0, byte(i + 1), 0}, text...)
+			j.Append(journal.Record{Kind: journal.Sent, PacketID: uint16(i + 1), Tag: uint64(i + 1), Version: packet.V5, Packet: p})
+		}
+		j.Append(journal.Record{Kind: journal.Received, PacketID: 3, Tag: 3})
+		_, addr := brokertest.Start(t)
+		sub, err := mqtt.Connect(t.Context(), "mqtt://"+addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sub.Subscribe(t.Context(), mqtt.Subscription{Filter: "t", QoS: 2}); err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		failed := []uint64{}
+		pub, err := mqtt.Connect(t.Context(), "mqtt://"+addr, &mqtt.Options{ClientID: "c", Session: mqtt.Session{Resume: true}, Journal: &j,
+			InDoubt: func(tag uint64, topic string) bool {
+				asked = append(asked, fmt.Sprint(tag)+topic)
+				return c.resend
+			},
+			OnOutcome: func(tag uint64, err error) {
+				if errors.Is(err, mqtt.ErrInDoubt) {
+					failed = append(failed, tag)
+				}
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Publish(t.Context(), &mqtt.Message{Topic: "t", QoS: 1, Payload: []byte("end")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for m, err := range sub.Messages(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(m.Payload) == "end" {
+				break
+			}
+			got = append(got, string(m.Payload))
+		}
+		sub.Abort()
+		if text := strings.Join(got, " "); text != c.want || fmt.Sprint(asked) != "[2t 3t]" || fmt.Sprint(failed) != c.errs || j.Len() != 0 {
+			t.Errorf("resend %v: arrived %q, asked %q, failed %v, %d left", c.resend, text, asked, failed, j.Len())
+		}
 	}
 }

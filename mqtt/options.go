@@ -169,6 +169,16 @@ type Options struct {
 	// subscription ends the client.
 	Undeliverable func(*Undeliverable) Disposition
 
+	// InDoubt, if not nil, is called for each message at QoS 2 that was sent and
+	// is not completely acknowledged when the server reports that it lost the
+	// session: it may have been delivered. If InDoubt returns true, as without
+	// it, the message is sent again and may arrive twice; otherwise it is given
+	// up, and its outcome is ErrInDoubt. The tag of a message of Publish is 0,
+	// and the topic is empty if a Journal did not keep the message. MQTT 3.1
+	// does not report a lost session. InDoubt must return quickly and must not
+	// call the client.
+	InDoubt func(tag uint64, topic string) (resend bool)
+
 	// OnOutcome, if not nil, is called once for each message at QoS 1 and 2 that
 	// Send has accepted, with its tag, when its outcome is known: nil when the
 	// server has acknowledged it, otherwise an *Error. When the client ends, the

@@ -28,7 +28,7 @@ type File struct {
 	opt FileOptions
 
 	syncing sync.Mutex // held by Sync; locked before group
-	group   sync.Mutex // held while changes that belong together are appended; locked before mu
+	group   sync.Mutex // held while changes are appended that must not be torn apart; locked before mu
 
 	mu      sync.Mutex
 	state   Memory

@@ -474,6 +474,16 @@ func (l *Log) toDisk(s *segment, next uint64) error {
 	return nil
 }
 
+// first returns the sequence number of the first record that is kept.
+func (l *Log) first() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segments) == 0 {
+		return l.next
+	}
+	return l.segments[0].first
+}
+
 // Next returns the sequence number that the next record will get.
 func (l *Log) Next() uint64 {
 	l.mu.Lock()
@@ -489,6 +499,13 @@ func (l *Log) Size() (n int64) {
 		n += l.segments[i].size
 	}
 	return n + int64(len(l.buf))
+}
+
+// unwritten returns the number of bytes that the next Sync writes.
+func (l *Log) unwritten() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.buf)
 }
 
 // Range calls yield for the records that Sync has written, from sequence number

@@ -53,6 +53,13 @@ type Session struct {
 	// restore the session. publish, only for ChangeSent, is a view of the
 	// encoded packet.
 	Changed func(kind ChangeKind, id uint16, tag uint64, publish []byte)
+
+	// Doubt, if not nil, is called for each message at QoS 2 that was sent and
+	// is not completely acknowledged when the server has lost the session: it
+	// may have been delivered. If Doubt returns false, the message is finished;
+	// otherwise it is sent again. publish is a view of the encoded packet; it is
+	// empty if the packet was not restored.
+	Doubt func(tag uint64, publish []byte) (resend bool)
 }
 
 // ChangeKind is a kind of change of a Session.
@@ -292,6 +299,14 @@ func (s *Session) renumber(over func(tag uint64, reason packet.ReasonCode)) {
 	if s.span() == 0 && len(s.inbound) == 0 {
 		return
 	}
+	if s.Doubt != nil {
+		for n := s.head; n != s.tail; n++ {
+			sl := s.at(n)
+			if (sl.state == slotPubcomp || sl.state == slotPubrec && sl.sent) && !s.Doubt(sl.tag, s.bytes(sl)) {
+				s.finish(sl)
+			}
+		}
+	}
 	s.changed(ChangeCleared, 0, 0, nil)
 	old := *s
 	s.slots, s.log = nil, nil
@@ -436,7 +451,7 @@ func (s *Session) Clear(drop func(tag uint64)) {
 		}
 	}
 	s.changed(ChangeCleared, 0, 0, nil)
-	*s = Session{head: s.tail, tail: s.tail, lastID: s.lastID, serial: s.serial, Changed: s.Changed}
+	*s = Session{head: s.tail, tail: s.tail, lastID: s.lastID, serial: s.serial, Changed: s.Changed, Doubt: s.Doubt}
 }
 
 // Tags calls yield with the tag of every unfinished packet, in sending order.
