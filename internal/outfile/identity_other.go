@@ -1,0 +1,7 @@
+//go:build !unix
+
+package outfile
+
+import "io/fs"
+
+func identityOf(fs.FileInfo) identity { return identity{} }
