@@ -23,8 +23,11 @@ var topics = map[string][]option.Example{
 		{Command: "mqsub -t boiler/temp -C 1 -W 5", Text: "one message within 5 s"},
 		{Command: "mqsub -t 'a/#' --idle-timeout 1m", Text: "exit after a minute without messages"},
 	},
-	"reply":   {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
-	"output":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},
+	"reply": {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
+	"output": {
+		{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"},
+		{Command: "mqsub -c -i log -q 2 -t 'a/#' --output-file a.log", Text: "each message once, in a file"},
+	},
 	"format":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},
 	"broker":  {{Command: "mqsub -L mqtt://me@broker:1884 -t 'a/#'", Text: "user, host and port as a URL"}},
 	"auth":    {{Command: "mqsub -u me --password-file pw -h broker -t 'a/#'", Text: "a user with a password"}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/mqtools/mqtools/format"
@@ -14,6 +15,7 @@ import (
 	"github.com/mqtools/mqtools/internal/connection"
 	"github.com/mqtools/mqtools/internal/mosquitto"
 	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/internal/outfile"
 	"github.com/mqtools/mqtools/internal/units"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -61,6 +63,7 @@ func Tool() cli.Tool {
 var idle = []string{
 	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
+	"output-file", "sync", "repair",
 }
 
 // job is one run.
@@ -92,6 +95,10 @@ type job struct {
 	ends  []end     // reused
 	heard time.Time // when the latest message came
 	out   output
+	file  *outfile.File // nil: standard output
+	start outfile.Found // of file
+
+	reconnected, lost atomic.Bool // a connection was restored; a lost session was reported
 }
 
 var (
@@ -108,6 +115,12 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	}
 	defer j.conn.Close()
 	if len(j.subs) > 0 && !inv.Values.ExitAfterSubscribe.On() {
+		if inv.Values.OutputFile.Given() {
+			if err := j.openFile(); err != nil {
+				return err
+			}
+			return j.result(j.closeFile(j.subscribeAndWrite(ctx)))
+		}
 		if err := inv.CheckOutput(); err != nil {
 			return err
 		}
@@ -134,6 +147,9 @@ func (j *job) configure(ctx context.Context) error {
 		j.filterOut = append(j.filterOut, f)
 	}
 	j.limit, j.idle, j.quiet = v.Count.Int64(), v.IdleTimeout.Duration(), v.RetainedQuiet.Duration()
+	if v.OutputFile.Given() {
+		j.notOnTerminal()
+	}
 	if j.form, err = j.inv.Formatter(); err != nil {
 		return err
 	}
@@ -178,7 +194,7 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	}
 	j.conn.DeferClients = true
 	j.published.inv = j.inv
-	j.conn.Options.OnEvent = j.published.event
+	j.conn.Options.OnEvent = j.event
 	j.conn.Options.Undeliverable = j.undeliverable
 	client, err := j.conn.Connect(ctx, true)
 	if err != nil {
@@ -191,6 +207,11 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	}
 	if j.conn.Options.Version == 0 && client.Version() < packet.V5 && j.inv.Values.Sub.IsSet() && j.wantsV5() { // a warning names the other options
 		j.inv.Warnf("the connection speaks MQTT %s: the options of subscriptions are left out", client.Version())
+	}
+	if j.file != nil {
+		if err := j.beginFile(); err != nil {
+			return err
+		}
 	}
 	if err := j.subscribe(ctx); err != nil {
 		return err
@@ -373,13 +394,17 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 			if err := j.writeWhole(b, buf, ends); err != nil {
 				return err
 			}
-			b.Ack(taken - 1)
+			if err := j.ack(b, taken-1); err != nil {
+				return err
+			}
 			buf, ends = buf[:0], ends[:0]
 			before := j.out.written
 			if err := r.WriteMessage(&j.out, m, now); err != nil {
 				return j.cutOff(j.out.written-before, err)
 			}
-			b.Ack(taken)
+			if err := j.ack(b, taken); err != nil {
+				return err
+			}
 		} else if j.view != nil {
 			j.view.take(m)
 		} else if buf, err = j.form.Append(buf, m, now); err != nil {
@@ -393,7 +418,9 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 			if err := j.writeWhole(b, buf, ends); err != nil {
 				return err
 			}
-			b.Ack(taken)
+			if err := j.ack(b, taken); err != nil {
+				return err
+			}
 			buf, ends = buf[:0], ends[:0]
 		}
 	}
@@ -402,7 +429,9 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	}
 	j.ends = ends[:0]
 	j.out.buf = buf[:0]
-	b.Ack(taken)
+	if err := j.ack(b, taken); err != nil {
+		return err
+	}
 	b.Release()
 	if j.limit > 0 && j.count >= j.limit {
 		return errDone
@@ -425,16 +454,31 @@ func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
 	for ; whole < len(ends) && ends[whole].size <= n; whole++ {
 		torn = n - ends[whole].size
 	}
-	if whole > 0 {
-		b.Ack(ends[whole-1].taken)
-	}
 	j.count -= int64(len(ends) - whole)
-	return j.cutOff(int64(torn), err)
+	cut := j.cutOff(int64(torn), err)
+	if whole > 0 {
+		if err := j.ack(b, ends[whole-1].taken); err != nil {
+			return err
+		}
+	}
+	return cut
+}
+
+// ack acknowledges the first n messages of a batch, which are written.
+func (j *job) ack(b *mqtt.Batch, n int) error {
+	if j.file != nil {
+		return j.commit(b, n)
+	}
+	b.Ack(n)
+	return nil
 }
 
 // cutOff reports a message of which only the first bytes were written, and returns err. The
 // bytes cannot be removed, because the output may have other writers.
 func (j *job) cutOff(torn int64, err error) error {
+	if j.file != nil {
+		return j.cutFile(torn, err)
+	}
 	if torn > 0 && !cli.ReaderLost(err) {
 		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",
 			j.out.written-torn+1, j.out.written)
@@ -457,7 +501,7 @@ func (j *job) wanted(m *mqtt.Message) bool {
 
 // result converts the reason for the end of the work to the tool's error.
 func (j *job) result(err error) error {
-	err = j.ended(err)
+	err = j.journalError(j.ended(err))
 	denied := j.published.verdict()
 	switch {
 	case denied == nil:

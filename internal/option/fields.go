@@ -85,6 +85,7 @@ type Fields struct {
 	OnUndeliverable       *Value // --on-undeliverable
 	OptionsFile           *Value // --options-file
 	Out                   *Value // --out
+	OutputFile            *Value // --output-file
 	Password              *Value // --password
 	PasswordCommand       *Value // --password-command
 	PasswordFile          *Value // --password-file
@@ -108,6 +109,7 @@ type Fields struct {
 	ReceiveMaximum        *Value // --receive-maximum
 	ReconnectDelay        *Value // --reconnect-delay
 	RemoveRetained        *Value // --remove-retained
+	Repair                *Value // --repair
 	Repeat                *Value // --repeat
 	RepeatDelay           *Value // --repeat-delay
 	Replies               *Value // --replies
@@ -151,6 +153,7 @@ type Fields struct {
 	Strict                *Value // --strict
 	Sub                   *Value // --sub
 	Subscribers           *Value // --subscribers
+	Sync                  *Value // --sync
 	Timeout               *Value // --timeout
 	TLS                   *Value // --tls
 	TLSALPN               *Value // --tls-alpn
@@ -347,6 +350,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.OptionsFile
 	case "out":
 		return &f.Out
+	case "output-file":
+		return &f.OutputFile
 	case "password":
 		return &f.Password
 	case "password-command":
@@ -393,6 +398,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.ReconnectDelay
 	case "remove-retained":
 		return &f.RemoveRetained
+	case "repair":
+		return &f.Repair
 	case "repeat":
 		return &f.Repeat
 	case "repeat-delay":
@@ -479,6 +486,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Sub
 	case "subscribers":
 		return &f.Subscribers
+	case "sync":
+		return &f.Sync
 	case "timeout":
 		return &f.Timeout
 	case "tls":

@@ -64,4 +64,27 @@ var outputOptions = []Option{
 		Needs: []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
 		Help:  "don't escape control characters on a terminal",
 	},
+	{
+		Name: "output-file", Tools: Sub, Group: GroupOutput, Type: TypeString,
+		Excludes: []Relation{
+			{With: []string{"watch", "message-rate"}, Hint: "--output-file takes messages"},
+			{With: []string{"exit-after-subscribe"}, Hint: "-E exits before messages are written"},
+			{With: []string{"echo", "reply-command"}, Hint: "use a second mqsub for the replies"},
+		},
+		Needs:       []Relation{{With: []string{"topic"}, Or: []string{"sub"}}},
+		Placeholder: "FILE", Complete: CompleteFile,
+		Help: "append messages to FILE, not stdout",
+	},
+	{
+		Name: "sync", Tools: Sub, Group: GroupOutput, Type: TypeChoice,
+		Needs:       []Relation{{With: []string{"output-file"}}},
+		Placeholder: "WHEN", Default: "always", Complete: CompleteChoice,
+		Choices: []Choice{{"always", nil}, {"interval", nil}, {"never", nil}},
+		Help:    "fsync: {values}",
+	},
+	{
+		Name: "repair", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Needs: []Relation{{With: []string{"output-file"}}},
+		Help:  "open a damaged journal; loses what follows",
+	},
 }

@@ -1,0 +1,176 @@
+package mqsub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/internal/outfile"
+	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/journal"
+	"github.com/mqtools/mqtools/mqtt/packet"
+)
+
+var syncPolicies = map[string]journal.SyncPolicy{"always": journal.SyncAlways, "interval": journal.SyncInterval, "never": journal.SyncNever}
+
+// notOnTerminal makes the formatter write for a file, whatever standard output is.
+func (j *job) notOnTerminal() {
+	j.inv.StdoutColor = j.inv.Values.Color.Text() == "always"
+	j.inv.StdoutIsTerminal = false
+}
+
+// fileName returns the file that --output-file names. A percent sign begins an escape, so
+// that later ones do not change the meaning of a name.
+func fileName(v *option.Value) (string, error) {
+	name := v.Text()
+	switch name {
+	case "":
+		return "", v.Invalid("name", name, "want a file")
+	case "-":
+		return "", v.Invalid("name", name, "without the option, messages go to standard output")
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] == '%' {
+			if i++; i == len(name) || name[i] != '%' {
+				return "", option.Usagef("%s: invalid escape %q; write %%%% for a percent sign", v.Name(), name[i-1:min(i+1, len(name))])
+			}
+		}
+		b.WriteByte(name[i])
+	}
+	return b.String(), nil
+}
+
+// owner names the session that is kept, or returns "" if none is: one without a client ID of
+// the user's is not found again.
+func (j *job) owner() string {
+	s := &j.conn.Options.Session
+	if !j.inv.Values.ID.Given() || !s.Resume && s.Expiry == 0 {
+		return ""
+	}
+	broker := "the broker of --serve"
+	if !j.inv.Values.Serve.IsSet() {
+		var all []string
+		for _, t := range j.conn.Targets() {
+			all = append(all, t.Address())
+		}
+		broker = strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("client ID %q at %s", j.conn.Options.ClientID, broker)
+}
+
+// openFile opens the file of --output-file, and its journal if the session is kept.
+func (j *job) openFile() error {
+	v := j.inv.Values
+	name, err := fileName(v.OutputFile)
+	if err != nil {
+		return err
+	}
+	j.file, j.start, err = outfile.Open(name, outfile.Options{Owner: j.owner(), Sync: syncPolicies[v.Sync.Text()], Repair: v.Repair.On()})
+	if err != nil {
+		return fileFailed(err)
+	}
+	j.out.w, j.out.file = j.file, true
+	if lost := j.start.Journal.Damaged; lost > 0 {
+		j.inv.Warnf("--repair: the journal of %s lost %s", fileerror.Quote(name), units.Count(lost, "byte"))
+	}
+	if j.start.Changed != "" {
+		j.inv.Warnf("%s is not as it was committed: %s; messages may be missing from it or appear twice", fileerror.Quote(name), j.start.Changed)
+	}
+	if j.file.Journaled() {
+		j.conn.Options.Journal = j.file
+	}
+	return nil
+}
+
+// beginFile begins to write, once it is known whether the broker has kept the session.
+func (j *job) beginFile() error {
+	if !j.file.Journaled() {
+		return nil
+	}
+	resumed := j.client.SessionPresent() && !j.reconnected.Load() // else it may be the session that the first connection began
+	switch s := j.conn.Options.Session; {
+	case !s.Resume:
+	case j.client.Version() == packet.V31:
+		j.inv.Warnf("MQTT 3.1 does not report whether the broker kept the session: after a crash, messages may appear twice")
+	case !resumed && j.start.Committed:
+		j.sessionLost()
+	}
+	if resumed && j.start.Changed == "" && j.start.Behind > 0 {
+		j.inv.Debugf("%s that were not acknowledged are cut off", units.Count(j.start.Behind, "byte"))
+	}
+	return fileFailed(j.file.Begin(resumed))
+}
+
+// sessionLost warns once that exactly once does not hold.
+func (j *job) sessionLost() {
+	if !j.lost.Swap(true) {
+		j.inv.Warnf("the broker lost the session; messages may be missing or appear twice")
+	}
+}
+
+// event is the client's OnEvent.
+func (j *job) event(e mqtt.Event) {
+	if e.Kind == mqtt.EventUp {
+		j.reconnected.Store(true)
+		if j.file != nil && j.file.Journaled() && !e.SessionPresent {
+			j.sessionLost()
+		}
+	}
+	j.published.event(e)
+}
+
+// commit acknowledges the first n messages of a batch together with what was written.
+func (j *job) commit(b *mqtt.Batch, n int) error {
+	return fileFailed(j.file.Commit(func() { b.Ack(n) }))
+}
+
+// cutFile removes the part of a message that was written before err.
+func (j *job) cutFile(torn int64, err error) error {
+	if torn > 0 && !j.file.Cut(torn) {
+		j.inv.Errorf("%s: the last message is cut off: from byte %d on; it is not acknowledged", j.inv.Values.OutputFile.Text(), j.file.Size()-torn+1)
+	}
+	return cli.Failed(option.ExitLocalIO, fmt.Errorf("%w (%s written)", err, units.Count(j.count, "message")))
+}
+
+// closeFile closes the file after the work has ended with err.
+func (j *job) closeFile(err error) error {
+	closeErr := j.file.Close()
+	if err == nil || errors.Is(err, errDone) || errors.Is(err, cli.ErrTimeout) || errors.Is(err, errIdle) {
+		return cmp.Or(fileFailed(closeErr), err)
+	}
+	return err
+}
+
+// journalError gives a failure of the journal, which the client reports, its exit status.
+func (j *job) journalError(err error) error {
+	if errors.Is(err, mqtt.ErrJournal) {
+		return cli.Failed(option.ExitLocalIO, fmt.Errorf("--output-file: %w", err))
+	}
+	return err
+}
+
+// fileFailed gives an error of the file its exit status, and a remedy.
+func fileFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	exit := &cli.Exit{Code: option.ExitLocalIO, Err: fileerror.Writing(err)}
+	owner, foreign := errors.AsType[*outfile.OwnerError](err)
+	damaged, broken := errors.AsType[*journal.DamagedError](err)
+	switch {
+	case errors.Is(err, journal.ErrLogInUse):
+		exit.Err, exit.Help = errors.New("--output-file: another process writes the file"), "stop it, or choose another file"
+	case foreign:
+		exit.Err = fmt.Errorf("--output-file: %w", owner)
+		exit.Help = "choose another file, or remove the journal if that session is not used any more"
+	case broken:
+		exit.Err, exit.Help = fmt.Errorf("--output-file: the journal is damaged: %w", damaged), "--repair loses what follows the damage"
+	}
+	return exit
+}
