@@ -154,19 +154,12 @@ func (c *Connection) readSession() error {
 	} else if s.Resume {
 		s.Expiry = mqtt.Forever
 	}
-	if c.inv.Tool.Bit&option.Sub != 0 && c.inv.As == nil && !v.ReceiveMaximum.IsSet() && (s.Resume || s.Expiry > 0) {
-		o.ReceiveMaximum = keptReceiveMaximum
-	}
 	o.NewClientID = o.NewClientID || o.ClientID == "" // the broker assigns one
 	if s.Resume && o.ClientID == "" {
 		return v.DisableCleanSession.Lacks("a client ID").WithHint("add --id NAME")
 	}
 	return nil
 }
-
-// keptReceiveMaximum is the Receive Maximum of a subscriber whose session is kept: it bounds
-// what the broker holds in flight, and sends again after a crash.
-const keptReceiveMaximum = 1000
 
 // oldInflight is the number of messages at QoS 2 in flight to a broker that cannot announce
 // its limit: mosquitto closes the connection at one more.

@@ -153,10 +153,6 @@ type Option struct {
 	List          bool // the value is a comma-separated list of choices
 	DurationWords []DurationWord
 
-	// KeptDefault is the default while the session is kept. It is only displayed: package
-	// connection has its own value.
-	KeptDefault string
-
 	Stdin    bool       // reads standard input; a TypeString does so if its value is "-"
 	Excludes []Relation // options that cannot be used with this one
 	Needs    []Relation // options without which this one has no effect

@@ -180,13 +180,8 @@ var sessionOptions = []Option{
 		Help: "max unacknowledged messages sent",
 	},
 	{
-		Name: "receive-maximum", V5: true, Tools: Pub, Group: GroupSession, Type: TypeInt,
+		Name: "receive-maximum", V5: true, Tools: PubSub, Group: GroupSession, Type: TypeInt,
 		Placeholder: "N", Min: 1, Max: 65535,
-		Help: "max unacknowledged messages received (MQTT 5)",
-	},
-	{
-		Name: "receive-maximum", V5: true, Tools: Sub, Group: GroupSession, Type: TypeInt,
-		Placeholder: "N", Min: 1, Max: 65535, KeptDefault: "1000",
 		Help: "max unacknowledged messages received (MQTT 5)",
 	},
 	{

@@ -33,17 +33,9 @@ func ShowConfig(v *Values, table Options, t *Program, args []string) string {
 		if val.origin == OriginDefault && shown == "" {
 			shown = v.ownDefault(o, command, form)
 		}
-		if shown == "" && v.keepsSession() {
-			shown = o.KeptDefault
-		}
 		fmt.Fprintf(&b, "%-24s %-32s %s\n", o.Name, shown, origin)
 	}
 	return b.String()
-}
-
-// keepsSession reports whether the broker is to keep the session.
-func (v *Values) keepsSession() bool {
-	return v.DisableCleanSession.On() || v.SessionExpiryInterval.Duration() > 0
 }
 
 // Shown returns the value that the uses of an option in a context result in, as a user
