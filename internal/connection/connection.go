@@ -24,6 +24,9 @@ type Connection struct {
 	// DeferClients makes the broker of --serve hold back clients until AcceptClients, so
 	// that they find this client subscribed. It must be set before Connect.
 	DeferClients bool
+	// Patient makes the first connection be tried again like later ones, except after a
+	// refusal, unless --no-reconnect is set. It must be set before Connect.
+	Patient bool
 
 	inv      *cli.Invocation
 	ctx      context.Context // for what runs to obtain option values
@@ -131,13 +134,17 @@ func (c *Connection) Connect(ctx context.Context, reconnect bool) (*mqtt.Client,
 func (c *Connection) retryingFirst(backoff func(int, error) (time.Duration, bool)) func(int, error) (time.Duration, bool) {
 	return func(attempt int, err error) (time.Duration, bool) {
 		wait, again := backoff(attempt, err)
-		if c.inv.Values.Retry.On() {
+		if c.inv.Values.Retry.On() || c.waits() && !errors.Is(err, mqtt.ErrRefused) {
 			return wait, again
 		}
 		left := time.Until(c.deadline)
 		return min(wait, left), again && left > 0
 	}
 }
+
+// waits reports whether the first connection is tried again without a limit because the
+// tool asked for it.
+func (c *Connection) waits() bool { return c.Patient && !c.inv.Values.NoReconnect.On() }
 
 // hasEnded reports whether ctx is done or about to be: package net has its own timer for
 // the same deadline, which may fire first.

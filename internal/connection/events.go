@@ -21,7 +21,7 @@ func (c *Connection) reportEvents(next func(mqtt.Event)) func(mqtt.Event) {
 			c.inform("%s; reconnecting", c.lossOf(e.Err))
 		case mqtt.EventRetry:
 			limit := ""
-			if !c.reached.Load() && !c.inv.Values.Retry.On() {
+			if !c.reached.Load() && !c.inv.Values.Retry.On() && !c.waits() {
 				limit = " (until " + c.deadline.Format(time.TimeOnly) + ", --wait-for)"
 			}
 			c.inform("%v; retrying in %s%s", c.connectError(e.Err), units.Short(e.Wait.Round(100*time.Millisecond)), limit)

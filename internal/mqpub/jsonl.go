@@ -19,7 +19,7 @@ import (
 // not contain, and the command line overrides all records. A line that is not a record is
 // reported with its place and counted, and the stream continues.
 func (j *job) records(ctx context.Context) error {
-	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
+	in := newInput(ctx, j.inv.Stdin, j.lost(), j.inv.Service.Alive)
 	r := format.NewRecordReader(textfile.NewReader(in), 0)
 	r.Strict = j.inv.Values.Strict.On()
 	allQoS, allRetain := j.forEvery("qos"), j.forEvery("retain")
@@ -67,7 +67,7 @@ func (j *job) records(ctx context.Context) error {
 				continue
 			}
 		}
-		if len(m.Properties) > 0 && j.client.Version() < packet.V5 {
+		if len(m.Properties) > 0 && j.spool == nil && j.client.Version() < packet.V5 {
 			if !warned {
 				warned = true
 				j.inv.Warnf("properties are omitted: the connection uses MQTT %s", j.client.Version())

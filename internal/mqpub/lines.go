@@ -28,7 +28,7 @@ func (j *job) lines(ctx context.Context) error {
 		return v.Delimiter.Invalid("value", "", "must not be empty")
 	}
 	skip := v.SkipBlank.On()
-	in := newInput(ctx, j.inv.Stdin, j.client.Done(), j.inv.Service.Alive)
+	in := newInput(ctx, j.inv.Stdin, j.lost(), j.inv.Service.Alive)
 	number := uint64(0)
 	send := func(line []byte) error {
 		number++
@@ -118,9 +118,20 @@ func (s *splitter) feed(b []byte, send func([]byte) error) error {
 	}
 }
 
-// send publishes one message. If the client cannot send a message, that is reported and
+// lost returns the channel that is closed when the client has ended.
+func (j *job) lost() <-chan struct{} {
+	if j.spool != nil {
+		return j.spool.lost
+	}
+	return j.client.Done()
+}
+
+// send publishes one message, or puts it into the spool. If the client cannot send a message, that is reported and
 // counted, and the stream continues; an error means that nothing more can be sent.
 func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
+	if j.spool != nil {
+		return j.put(m, number)
+	}
 	err := j.waitFeedingWatchdog(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
 	if err == nil {
 		return nil

@@ -63,6 +63,7 @@ type job struct {
 	topics []string     // of every message, each once; empty with --input
 	msg    mqtt.Message // the QoS, retain flag and properties of every message, and its first topic
 	report report
+	spool  *spool // nil without --spool
 }
 
 func run(ctx context.Context, inv *cli.Invocation) error {
@@ -86,6 +87,9 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
+	if inv.Values.Spool.Given() {
+		return j.runSpooled(ctx, mode)
+	}
 	var feed func(context.Context) error
 	streams := false
 	switch mode {
@@ -106,6 +110,28 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 		return j.request(ctx)
 	}
 	return j.publish(ctx, feed, streams)
+}
+
+// runSpooled is run with --spool.
+func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
+	if err := j.openSpool(mode); err != nil {
+		return err
+	}
+	feed, streams := j.putOnce, false
+	switch mode {
+	case "stdin-line":
+		feed, streams = j.lines, true
+	case "input":
+		feed, streams = j.records, true
+	case "": // what is left
+		feed = func(context.Context) error { return nil }
+	default:
+		if j.msg.Payload, err = j.payload(ctx, mode); err != nil {
+			_ = j.spool.queue.Close() // nothing was put
+			return err
+		}
+	}
+	return j.publishSpooled(ctx, feed, streams)
 }
 
 // publish connects, lets feed send, waits for acknowledgements, and disconnects.
@@ -275,7 +301,7 @@ func modeOf(v *option.Values) (string, error) {
 			mode = m
 		}
 	}
-	if mode == "" {
+	if mode == "" && !v.Spool.Given() {
 		if asks(v) {
 			return "", option.Usagef("no message given").WithHint("pass -m TEXT, -f FILE, -s or -n")
 		}
@@ -300,7 +326,7 @@ func (j *job) readMessage(mode string) error {
 		}
 	}
 	switch {
-	case mode == "input": // every record has its own
+	case mode == "input", mode == "" && v.Spool.Given(): // every record has its own, every message in the spool
 	case len(topics) == 0:
 		return option.Usagef("no topic given").WithHint("pass one, e.g. -t a/b")
 	default:

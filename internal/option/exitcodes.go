@@ -19,6 +19,7 @@ const (
 	ExitIncomplete = 8
 	ExitTimeLimit  = 27
 	ExitNothing    = 28
+	ExitQueued     = 75           // EX_TEMPFAIL of sysexits.h
 	ExitHangup     = Signaled + 1 // other signals likewise
 	ExitInterrupt  = Signaled + 2
 	ExitQuit       = Signaled + 3
@@ -52,6 +53,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{Code: ExitLost, Name: "lost", Text: "connection lost; some messages may not have been delivered", Tools: PubSub},
 		{Code: ExitTimeLimit, Name: "time limit", Text: "timed out", Tools: PubSub},
 		{Code: ExitNothing, Name: "nothing", Text: "no retained message matched", Tools: PubSub},
+		{Code: ExitQueued, Name: "queued", Text: "messages wait in the spool (--spool)", Tools: Pub},
 		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: All},
 		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: All},
 		{Code: ExitQuit, Name: "quit", Text: "killed by SIGQUIT", Tools: All},

@@ -50,6 +50,7 @@ type Fields struct {
 	IDPrefix              *Value // --id-prefix
 	IdleTimeout           *Value // --idle-timeout
 	Image                 *Value // --image
+	InDoubt               *Value // --in-doubt
 	Input                 *Value // --input
 	Insecure              *Value // --insecure
 	Interval              *Value // --interval
@@ -145,6 +146,8 @@ type Fields struct {
 	SkipRetained          *Value // --skip-retained
 	SLO                   *Value // --slo
 	SourceIP              *Value // --source-ip
+	Spool                 *Value // --spool
+	SpoolSize             *Value // --spool-size
 	SRV                   *Value // --srv
 	StartAt               *Value // --start-at
 	StartIn               *Value // --start-in
@@ -280,6 +283,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.IdleTimeout
 	case "image":
 		return &f.Image
+	case "in-doubt":
+		return &f.InDoubt
 	case "input":
 		return &f.Input
 	case "insecure":
@@ -470,6 +475,10 @@ func (f *Fields) at(name string) **Value {
 		return &f.SLO
 	case "source-ip":
 		return &f.SourceIP
+	case "spool":
+		return &f.Spool
+	case "spool-size":
+		return &f.SpoolSize
 	case "srv":
 		return &f.SRV
 	case "start-at":

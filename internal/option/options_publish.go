@@ -89,6 +89,39 @@ var messageOptions = []Option{
 	},
 }
 
+var spoolOptions = []Option{
+	{
+		Name: "spool", Tools: Pub, Group: GroupMessage, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"request", "response-topic", "serve"}, Hint: "a spool is for messages that can wait"}},
+		Placeholder: "DIR", Complete: CompleteDir,
+		Help: "keep messages in DIR until acknowledged",
+	},
+	{
+		Name: "spool-size", Tools: Pub, Group: GroupMessage, Type: TypeSize,
+		Needs:       []Relation{{With: []string{"spool"}}},
+		Placeholder: "SIZE", Default: "1GiB", Min: 1 << 20, Max: 1 << 50,
+		Help: "largest spool; then the input waits",
+	},
+	{
+		Name: "in-doubt", Tools: Pub, Group: GroupMessage, Type: TypeChoice, Default: "resend",
+		Needs:       []Relation{{With: []string{"spool"}}},
+		Placeholder: "ACTION", Choices: []Choice{{"resend", nil}, {"skip", nil}}, Complete: CompleteChoice,
+		Help: "QoS 2, session lost: resend, skip",
+	},
+	{
+		Name: "sync", Tools: Pub, Group: GroupMessage, Type: TypeChoice,
+		Needs:       []Relation{{With: []string{"spool"}}},
+		Placeholder: "WHEN", Default: "always", Complete: CompleteChoice,
+		Choices: []Choice{{"always", nil}, {"interval", nil}, {"never", nil}},
+		Help:    "fsync: {values}",
+	},
+	{
+		Name: "repair", Tools: Pub, Group: GroupMessage, Type: TypeBool,
+		Needs: []Relation{{With: []string{"spool"}}},
+		Help:  "open a damaged spool; loses what follows",
+	},
+}
+
 var requestOptions = []Option{
 	{
 		Name: "request", Tools: Pub, Group: GroupRequest, Type: TypeBool,

@@ -24,6 +24,7 @@ func Table(tools ToolSet) Options {
 		kubernetesOptions,
 		playOptions,
 		messageOptions,
+		spoolOptions,
 		requestOptions,
 		subscribeOptions,
 		filterOptions,

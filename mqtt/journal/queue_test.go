@@ -308,6 +308,43 @@ func TestPutWaitsForRoom(t *testing.T) {
 	})
 }
 
+// The note of the last message stays when all that was sent is removed.
+func TestTheLastNoteStays(t *testing.T) {
+	t.Parallel()
+	const count = 50
+	for size := int64(100); size < 300; size += 7 { // the last message may be the last of its segment
+		d := newDisk()
+		opt := QueueOptions{LogOptions: LogOptions{SegmentSize: size}}
+		q, _, err := openQueue(d, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range count {
+			if _, err := put(q, n+1); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := q.log.Size()
+		for i := range count {
+			q.Append(Record{Kind: Sent, PacketID: uint16(i + 1), Tag: uint64(i + 1), Version: packet.V5})
+			q.Append(Record{Kind: Done, PacketID: uint16(i + 1)})
+			q.over = trimAfter
+			if err := q.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if q, _, err = openQueue(d.killed(), opt); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(q.LastNote()); got != strconv.Itoa(count) || q.log.Size() > before {
+			t.Errorf("segments of %d bytes: the note is %q, the log has %d of %d bytes", size, got, q.log.Size(), before)
+		}
+	}
+}
+
 // A queue whose messages are all finished has room, even if they fill the last
 // segment, which is never removed.
 func TestAFinishedQueueHasRoom(t *testing.T) {

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/mqtools/mqtools/mqtt/broker"
+)
+
+// TestAKilledPublisherSendsEachMessageOnce kills mqpub --spool at any moment, while it sends at
+// QoS 2 what an earlier run has put into its spool: a subscriber gets exactly that.
+func TestAKilledPublisherSendsEachMessageOnce(t *testing.T) {
+	t.Parallel()
+	need(t)
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n, kills = 3000, 8
+	h := newHub(t, broker.Options{QueueMessages: n})
+	var want bytes.Buffer
+	numbers(&want, n)
+	dir := filepath.Join(tempDir(t), "spool")
+	fill := run(t, want.String(), "mqpub", append(at("127.0.0.1:1"), "--spool", dir, "--no-reconnect", "-q", "2", "-t", "n", "-l")...)
+	if fill.code != 75 {
+		t.Fatalf("filling the spool: code %d, %s", fill.code, fill.err)
+	}
+	// The spool of a broker that is away: it comes back here.
+	owner, err := os.ReadFile(filepath.Join(dir, "owner"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner = bytes.Replace(owner, []byte("127.0.0.1:1"), []byte(h.addr[1]+":"+h.addr[3]), 1)
+	if err := os.WriteFile(filepath.Join(dir, "owner"), owner, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sub := h.sub(t, "-q", "2", "-t", "n", "-C", strconv.Itoa(n+1))
+	args := append(h.addr, "--spool", dir, "--config", "none", "-M", "20")
+	for i := range kills {
+		c := exec.Command(bin+"/mqpub", args...)
+		var errs bytes.Buffer
+		c.Stderr = &errs
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		enough := want.Len() * (i + 1) / (kills + 1)
+		if !poll(sub.done, func() bool { return len(sub.out.String()) >= enough }) {
+			t.Errorf("run %d stops at %d of %d bytes; it says %s", i, len(sub.out.String()), enough, errs.String())
+		}
+		_ = c.Process.Kill()
+		_ = c.Wait()
+		if errs.Len() > 0 {
+			t.Errorf("run %d: %s", i, errs.String())
+		}
+	}
+	ok(t, "", "mqpub", append(args, "-q", "2", "-t", "n", "-m", "end")...)
+	sub.gets(t, want.String()+"end\n")
+}

@@ -1,0 +1,463 @@
+package mqpub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/cli"
+	"github.com/mqtools/mqtools/internal/connection"
+	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/internal/units"
+	"github.com/mqtools/mqtools/internal/wholefile"
+	"github.com/mqtools/mqtools/mqtt"
+	"github.com/mqtools/mqtools/mqtt/journal"
+	"github.com/mqtools/mqtools/mqtt/packet"
+	"github.com/mqtools/mqtools/mqtt/topic"
+)
+
+// spool keeps the messages of a run, and those that earlier runs left, in a directory. The
+// input puts messages into its queue while another goroutine sends them.
+type spool struct {
+	dir   string
+	owner owner
+	queue *journal.Queue
+	fresh chan struct{} // 1 slot: there are messages to sync
+	room  context.Context
+	full  context.CancelFunc // makes put fail instead of waiting for room
+	lost  chan struct{}      // closed when the client has ended
+
+	mu      sync.Mutex
+	doubt   int // messages that the broker may have had before it lost the session
+	skipped int // those of them that were not sent again
+	expired int
+}
+
+// owner is what a spool belongs to: the session whose packet identifiers it knows.
+type owner struct {
+	broker string
+	id     string
+	qos    int // 0: each record has its own
+}
+
+// ownerFile is the name of the file that holds the owner.
+const ownerFile = "owner"
+
+const ownerFormat = "mqpub spool 1\nbroker %s\nid %s\nqos %d\n"
+
+// openSpool opens the spool of --spool, and makes the client use its session.
+func (j *job) openSpool(mode string) (err error) {
+	v := j.inv.Values
+	s := &spool{dir: v.Spool.Text(), fresh: make(chan struct{}, 1), lost: make(chan struct{})}
+	s.room, s.full = context.WithCancel(context.Background())
+	failed := func(err error) error {
+		return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, err))
+	}
+	if err := os.Mkdir(s.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return failed(bare(err))
+	}
+	policies := map[string]journal.SyncPolicy{"always": journal.SyncAlways, "interval": journal.SyncInterval, "never": journal.SyncNever}
+	q, found, err := journal.OpenQueue(s.dir, journal.QueueOptions{Limit: v.SpoolSize.Int64(),
+		LogOptions: journal.LogOptions{Sync: policies[v.Sync.Text()], Repair: v.Repair.On()}})
+	if damaged, ok := errors.AsType[*journal.DamagedError](err); ok {
+		return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("spool %q: %w", s.dir, damaged), Help: "--repair removes what follows the damage"}
+	}
+	if err != nil {
+		return failed(bare(err))
+	}
+	if s.queue = q; found.Damaged > 0 {
+		j.inv.Warnf("spool %q: removed %s from the first damaged record on; messages among them are lost", s.dir, units.Count(found.Damaged, "byte"))
+	}
+	if found.Torn > 0 {
+		j.inv.Infof("spool %q: removed %s of a record that was not completely written", s.dir, units.Count(found.Torn, "byte"))
+	}
+	if err := j.readOwner(s, mode); err != nil {
+		_ = q.Close() // nothing was put
+		return err
+	}
+	s.doubt = q.Doubtful()
+	o := &j.conn.Options
+	o.Journal, o.ClientID, o.NewClientID, o.Session.Resume = q, s.owner.id, false, true
+	if o.Session.Expiry == 0 {
+		o.Session.Expiry = mqtt.Forever
+	}
+	o.DropProperties, o.InDoubt = true, func(tag uint64, name string) bool { return j.inDoubt(s, tag, name) }
+	j.msg.QoS = packet.QoS(s.owner.qos)
+	j.conn.Patient = true
+	j.spool = s
+	return nil
+}
+
+// bare returns the reason of an error of the file system, without the path.
+func bare(err error) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// readOwner compares the run with the owner of the spool. A new spool gets one.
+func (j *job) readOwner(s *spool, mode string) error {
+	v := j.inv.Values
+	s.owner = owner{broker: j.conn.Broker(), id: j.conn.Options.ClientID, qos: v.QoS.Int()}
+	path := filepath.Join(s.dir, ownerFile)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		old, err := parseOwner(string(b))
+		if err != nil {
+			return cli.Failed(option.ExitLocalIO, fmt.Errorf("file %q: %w", path, err))
+		}
+		for _, c := range [...]struct {
+			opt       *option.Value
+			what      string
+			was, wish string
+		}{
+			{v.Host, "the broker", old.broker, s.owner.broker},
+			{v.ID, "the client ID", old.id, cmp.Or(s.owner.id, old.id)},
+			{v.QoS, "QoS", strconv.Itoa(old.qos), strconv.Itoa(cmp.Or(s.owner.qos, old.qos))},
+		} {
+			if c.was != c.wish {
+				return option.Usagef("spool %q belongs to %s %s, not %s", s.dir, c.what, c.was, c.wish).
+					WithHint("use another directory, or send what is left first")
+			}
+		}
+		s.owner = old
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return cli.Failed(option.ExitLocalIO, fmt.Errorf("file %q: %w", path, bare(err)))
+	}
+	switch {
+	case mode == "":
+		return option.Usagef("no message given, and spool %q is empty", s.dir).WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
+	case s.owner.qos == 0 && mode != "input":
+		return option.Usagef("a spool needs QoS 1 or 2: messages at QoS 0 are not acknowledged").WithHint("add -q 1")
+	case s.owner.id == "":
+		s.owner.id = fmt.Sprintf("mqpub-%016x", rand.Uint64())
+	}
+	f, err := wholefile.Create(path, 0o600)
+	if err == nil {
+		if _, err = fmt.Fprintf(f, ownerFormat, strconv.Quote(s.owner.broker), strconv.Quote(s.owner.id), s.owner.qos); err == nil {
+			err = f.Commit()
+		} else {
+			f.Discard()
+		}
+	}
+	if err != nil {
+		return cli.Failed(option.ExitLocalIO, err)
+	}
+	return nil
+}
+
+// parseOwner reads the owner of a spool.
+func parseOwner(text string) (o owner, err error) {
+	first, _, _ := strings.Cut(text, "\n")
+	if strings.HasPrefix(first, "mqpub spool ") && first != "mqpub spool 1" {
+		return o, journal.ErrLogVersion
+	}
+	if _, err = fmt.Sscanf(text, strings.ReplaceAll(ownerFormat, "%s", "%q"), &o.broker, &o.id, &o.qos); err != nil || o.id == "" || o.qos < 0 || o.qos > 2 {
+		return o, errors.New("not the owner of a spool")
+	}
+	return o, nil
+}
+
+// put adds a message to the queue.
+func (j *job) put(m *mqtt.Message, number uint64) error {
+	s := j.spool
+	if m.QoS == 0 {
+		j.report.invalid(fmt.Errorf("message %d: a spool needs QoS 1 or 2", number))
+		return nil
+	}
+	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Topic: []byte(m.Topic), Properties: m.Properties, Payload: m.Payload}
+	_, err := s.queue.Put(s.room, &p, nil)
+	var malformed *packet.Error
+	switch {
+	case err == nil:
+		select {
+		case s.fresh <- struct{}{}:
+		default:
+		}
+		return nil
+	case errors.Is(err, journal.ErrTooLarge), errors.Is(err, packet.ErrPacketTooLong), errors.Is(err, packet.ErrStringTooLong), errors.As(err, &malformed):
+		j.report.invalid(fmt.Errorf("message %d: %w", number, err))
+		return nil
+	case s.room.Err() != nil:
+		return cli.Failed(option.ExitQueued, fmt.Errorf("spool %q is full", s.dir))
+	}
+	return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(err)))
+}
+
+// putOnce puts the message for every topic, as often as --repeat says.
+func (j *job) putOnce(ctx context.Context) error {
+	n, delay := j.inv.Values.Repeat.Int64(), j.inv.Values.RepeatDelay.Duration()
+	for i := int64(0); i < n; i++ {
+		if i > 0 && delay > 0 {
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+				return nil
+			case <-j.spool.lost:
+				return nil
+			}
+		}
+		for _, j.msg.Topic = range j.topics {
+			if err := j.put(&j.msg, uint64(i+1)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// syncing makes the queue durable whenever something was put. A batch is what comes while
+// the one before it is written.
+func (s *spool) syncing(done <-chan struct{}) {
+	for {
+		select {
+		case <-s.fresh:
+			if s.queue.Sync() != nil { // the next call has the same error
+				return
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
+// publishSpooled sends what is in the spool, and what feed adds to it.
+func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) error, streams bool) error {
+	s, o := j.spool, &j.conn.Options
+	o.PublishOnly, o.Undeliverable, o.OnEvent = true, j.disposition, j.report.event
+	more, fed := context.WithCancel(context.WithoutCancel(ctx)) // done when nothing more will be put
+	defer fed()
+	var feedErr error
+	feeding := make(chan struct{})
+	go s.syncing(feeding)
+	go func() {
+		defer close(feeding)
+		defer fed()
+		feedErr = feed(ctx)
+		if err := s.queue.Sync(); err != nil && feedErr == nil {
+			feedErr = cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(err)))
+		}
+	}()
+	client, err := j.conn.Connect(ctx, true)
+	if err != nil {
+		s.full()
+		<-feeding
+		return j.spoolEnd(ctx, mqtt.Stats{}, cmp.Or(feedErr, err), streams)
+	}
+	j.client = client
+	if client.Version() == packet.V31 {
+		j.inv.Warnf("MQTT 3.1 does not report a lost session: messages may be delivered twice")
+	}
+	j.inv.Service.Ready()
+	stop := context.AfterFunc(ctx, fed)
+	defer stop()
+	go func() {
+		<-client.Done()
+		close(s.lost)
+		s.full()
+		fed()
+	}()
+	err = j.sendQueued(ctx, more)
+	if ctx.Err() != nil {
+		j.inv.Service.Stopping()
+		s.full()
+	}
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	drained := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		j.drain(ctx, last, cancel)
+	})
+	if flushErr := j.waitFeedingWatchdog(last, client.Flush); err == nil && flushErr != nil && ctx.Err() == nil {
+		err = j.conn.OperationError(flushErr)
+	}
+	empty := ctx.Err() == nil && err == nil && s.queue.Len() == 0
+	ends := empty && !j.inv.Values.DisableCleanSession.On() && !j.inv.Values.SessionExpiryInterval.IsSet()
+	closeErr := client.Close(last, j.conn.Properties.Bye, func(bye *packet.Disconnect) {
+		if _, has := bye.Properties.Uint(packet.SessionExpiryInterval); ends && !has {
+			bye.Properties, _ = append(packet.Properties(nil), bye.Properties...).AppendUint(packet.SessionExpiryInterval, 0)
+		}
+	})
+	if ends && client.Version() < packet.V5 {
+		j.conn.DiscardSession(client)
+	}
+	if cancel(); !undo() {
+		<-drained // it may be printing
+	}
+	<-feeding
+	if connection.Disapproved(closeErr) && err == nil {
+		err = j.conn.OperationError(closeErr)
+	}
+	return j.spoolEnd(ctx, client.Stats(), cmp.Or(feedErr, err), streams)
+}
+
+// sendQueued gives the client the messages of the queue until more is done and none is
+// left, ctx ends or the client does.
+func (j *job) sendQueued(ctx, more context.Context) error {
+	q := j.spool.queue
+	m, warned := mqtt.Message{}, false
+	for {
+		var p packet.Publish
+		var tag uint64
+		var stored time.Time
+		err := j.waitFeedingWatchdog(more, func(ctx context.Context) (err error) {
+			tag, stored, err = q.Next(ctx, &p)
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && more.Err() != nil:
+			if cause := j.client.Err(); cause != nil {
+				return j.clientEnded(cause)
+			}
+			return nil
+		case err != nil:
+			return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", j.spool.dir, bare(err)))
+		}
+		if len(p.Properties) > 0 {
+			if !j.age(&p, time.Since(stored)) {
+				q.Drop(tag)
+				continue
+			}
+			if j.client.Version() < packet.V5 && !warned {
+				warned = true
+				j.inv.Warnf("properties are omitted: the connection uses MQTT %s", j.client.Version())
+			}
+		}
+		if m.Topic != string(p.Topic) {
+			m.Topic = string(p.Topic)
+		}
+		m.QoS, m.Retain, m.Payload, m.Properties = p.QoS, p.Retain, p.Payload, p.Properties
+		err = j.waitFeedingWatchdog(ctx, func(ctx context.Context) error { return j.client.Send(ctx, &m, tag) })
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil
+		case j.client.Err() != nil:
+			return j.clientEnded(j.client.Err())
+		default:
+			j.report.rejected(tag, err)
+			q.Drop(tag)
+		}
+	}
+}
+
+// clientEnded returns the error for the end of the client.
+func (j *job) clientEnded(cause error) error {
+	if u := asUndeliverable(cause); u != nil {
+		return errors.New(describe(u))
+	}
+	return j.conn.OperationError(cause)
+}
+
+// age reduces the message expiry interval by the time in the queue. It returns false if the
+// message has expired, and counts it.
+func (j *job) age(p *packet.Publish, waited time.Duration) bool {
+	left, has := p.Properties.Uint(packet.MessageExpiryInterval)
+	if !has {
+		return true
+	}
+	seconds := uint32(max(waited, 0) / time.Second)
+	if seconds >= left {
+		j.spool.mu.Lock()
+		j.spool.expired++
+		j.spool.mu.Unlock()
+		return false
+	}
+	p.Properties, _ = p.Properties.Without(nil, packet.MessageExpiryInterval).AppendUint(packet.MessageExpiryInterval, left-seconds)
+	return true
+}
+
+// inDoubt is the client's InDoubt.
+func (j *job) inDoubt(s *spool, tag uint64, name string) bool {
+	resend := j.inv.Values.InDoubt.Text() != "skip"
+	s.mu.Lock()
+	s.doubt++
+	if !resend {
+		s.skipped++
+	}
+	s.mu.Unlock()
+	what := "is sent again and may arrive twice"
+	if !resend {
+		what = "is not sent again and may not have arrived"
+	}
+	j.report.print(fmt.Errorf("message %d (topic %s) %s: the broker lost the session", tag, topic.Quote(name), what))
+	return resend
+}
+
+// spoolEnd closes the spool and returns the error of the run, given what ended it.
+func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error, streams bool) error {
+	s := j.spool
+	waiting := s.queue.Len()
+	if closeErr := s.queue.Close(); closeErr != nil && err == nil {
+		err = cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(closeErr)))
+	}
+	code, text := j.report.spoolVerdict(s)
+	if waiting > 0 {
+		text = append(text, fmt.Sprintf("%s queued in %s", units.Count(waiting, "message"), s.dir))
+		code = cmp.Or(code, option.ExitQueued)
+	}
+	if streams && ctx.Err() != nil {
+		text = append(text, "the rest of the input was not read")
+	}
+	cause := context.Cause(ctx)
+	switch {
+	case ctx.Err() != nil && errors.Is(cause, cli.ErrTimeout):
+		timeout := j.inv.TimedOut(strings.Join(append(text, units.Count(st.Sent, "message")+" sent"), "; "))
+		return cli.Failed(cmp.Or(code, option.ExitTimeLimit), timeout)
+	case ctx.Err() != nil && code == 0:
+		return cause
+	case ctx.Err() != nil:
+		return cli.Failed(code, fmt.Errorf("%w: %s", cause, strings.Join(text, "; ")))
+	case code == 0:
+		return err
+	case err != nil && !errors.Is(err, context.Canceled):
+		if local := cli.CodeOf(ctx, err); local == option.ExitLocalIO || local == option.ExitUsage {
+			code = local
+		}
+		j.inv.Errorf("%v", err)
+	}
+	return cli.Failed(code, errors.New(strings.Join(text, "; ")))
+}
+
+// spoolVerdict returns the exit code for the messages that were not delivered exactly once,
+// and says how many there are. The code is 0 if there are none.
+func (r *report) spoolVerdict(s *spool) (code int, text []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case r.lost > 0 || s.expired > 0 || s.doubt > 0:
+		code = option.ExitLost
+	case r.denied > 0:
+		code = option.ExitDenied
+	case r.unsendable > 0:
+		code = option.ExitLocalIO
+	}
+	for _, part := range [...]struct {
+		n    uint64
+		what string
+	}{
+		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.unsendable, "invalid"}, {uint64(s.expired), "expired while waiting"},
+		{uint64(s.doubt - s.skipped), "sent again after the broker lost the session (may arrive twice)"},
+		{uint64(s.skipped), "not sent again after the broker lost the session (may not have arrived)"},
+	} {
+		if part.n > 0 {
+			text = append(text, units.Count(part.n, "message")+" "+part.what)
+		}
+	}
+	return code, text
+}
