@@ -59,9 +59,12 @@ var helpLine = regexp.MustCompile(`^  (?:    )?(-[^ ,\n]+(?:, --[^ ,\n]+)*)`)
 func commands(t *testing.T, each func(line []string, options []*option.Option)) {
 	t.Helper()
 	for name, of := range tools {
-		lines := [][]string{{name}}
+		lines, table := [][]string{{name}}, option.Table(of().Bit)
 		for _, c := range of().Commands {
 			lines = append(lines, []string{name, c.Name})
+			for i := range c.Own {
+				table = append(table, &c.Own[i])
+			}
 		}
 		for _, line := range lines {
 			var options []*option.Option
@@ -72,7 +75,7 @@ func commands(t *testing.T, each func(line []string, options []*option.Option)) 
 			for l := range strings.Lines(help) {
 				if m := helpLine.FindStringSubmatch(l); m != nil {
 					spellings := strings.Split(m[1], ", ")
-					options = append(options, option.Table(of().Bit).Long(spellings[len(spellings)-1]))
+					options = append(options, table.Long(spellings[len(spellings)-1]))
 				}
 			}
 			if len(options) < 10 || slices.Contains(options, nil) {
@@ -206,7 +209,7 @@ func TestCompletionOffersTheValuesOfEachOption(t *testing.T) {
 					t.Errorf("%s %s: got %+v, want %s and %q", line, s, got, kind, next)
 				}
 				for _, v := range values {
-					if _, _, err := option.Parse(option.Table(tools[line[0]]().Bit), []string{s, v}, nil); err != nil {
+					if _, _, err := option.Parse(options, []string{s, v}, nil); err != nil {
 						t.Errorf("%s %s %s is offered: %v", line, s, v, err)
 					}
 				}
@@ -286,7 +289,7 @@ func TestCompletionKnowsWhereItIs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ line, want string }{
 		{"mqsub |", "words: watch stats context"},
-		{"mqpub |", "words: request context"},
+		{"mqpub |", "words: request follow context"},
 		{"mqsub watch |", "words:"},
 		{"mqsub watch --js", "words:"},
 		{"mqsub watch --wat", "words:"},

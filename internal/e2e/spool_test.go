@@ -16,19 +16,14 @@ import (
 func TestAKilledPublisherSendsEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	need(t)
-	bin, err := binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const n, kills = 3000, 8
-	h := newHub(t, broker.Options{QueueMessages: n})
-	var want bytes.Buffer
-	numbers(&want, n)
 	dir := filepath.Join(tempDir(t), "spool")
-	fill := run(t, want.String(), "mqpub", append(at("127.0.0.1:1"), "--spool", dir, "--no-reconnect", "-q", "2", "-t", "n", "-l")...)
+	var lines bytes.Buffer
+	numbers(&lines, killedLines)
+	fill := run(t, lines.String(), "mqpub", append(at("127.0.0.1:1"), "--spool", dir, "--no-reconnect", "-q", "2", "-t", "n", "-l")...)
 	if fill.code != 75 {
 		t.Fatalf("filling the spool: code %d, %s", fill.code, fill.err)
 	}
+	h := newHub(t, broker.Options{QueueMessages: killedLines})
 	// The spool of a broker that is away: it comes back here.
 	owner, err := os.ReadFile(filepath.Join(dir, "owner"))
 	if err != nil {
@@ -38,8 +33,42 @@ func TestAKilledPublisherSendsEachMessageOnce(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "owner"), owner, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sub := h.sub(t, "-q", "2", "-t", "n", "-C", strconv.Itoa(n+1))
-	args := append(h.addr, "--spool", dir, "--config", "none", "-M", "20")
+	killAgainAndAgain(t, h, dir)
+}
+
+// TestAKilledFollowerSendsEachLineOnce is the same for mqpub follow, whose place in the file is
+// in the spool.
+func TestAKilledFollowerSendsEachLineOnce(t *testing.T) {
+	t.Parallel()
+	need(t)
+	dir := tempDir(t)
+	var lines bytes.Buffer
+	numbers(&lines, killedLines)
+	in := filepath.Join(dir, "in")
+	if err := os.WriteFile(in, lines.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHub(t, broker.Options{QueueMessages: killedLines})
+	killAgainAndAgain(t, h, filepath.Join(dir, "spool"), "follow", in, "--end", "-q", "2", "-t", "n")
+}
+
+// killedLines is how many lines these tests send.
+const killedLines = 3000
+
+// killAgainAndAgain kills mqpub eight times while it sends killedLines lines from a spool, and
+// checks what arrives.
+func killAgainAndAgain(t *testing.T, h *hub, spool string, words ...string) {
+	t.Helper()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const kills = 8
+	var want bytes.Buffer
+	numbers(&want, killedLines)
+	sub := h.sub(t, "-q", "2", "-t", "n", "-C", strconv.Itoa(killedLines+1))
+	options := append(h.addr, "--spool", spool, "--config", "none", "-M", "20")
+	args := append(words, options...)
 	for i := range kills {
 		c := exec.Command(bin+"/mqpub", args...)
 		var errs bytes.Buffer
@@ -57,6 +86,7 @@ func TestAKilledPublisherSendsEachMessageOnce(t *testing.T) {
 			t.Errorf("run %d: %s", i, errs.String())
 		}
 	}
-	ok(t, "", "mqpub", append(args, "-q", "2", "-t", "n", "-m", "end")...)
+	ok(t, "", "mqpub", args...)
+	ok(t, "", "mqpub", append(options, "-q", "2", "-t", "n", "-m", "end")...)
 	sub.gets(t, want.String()+"end\n")
 }

@@ -5,6 +5,7 @@ import "github.com/mqtools/mqtools/internal/option"
 // brief are the options that the short help shows.
 var brief = map[string][]string{
 	"":        {"topic", "message", "file", "stdin-line", "input", "qos", "retain", "request", "host", "url", "username", "cafile", "debug"},
+	"follow":  {"topic", "end", "from", "spool", "spool-size", "qos", "retain", "skip-blank", "host", "url", "username", "cafile", "debug"},
 	"request": {"topic", "message", "file", "null-message", "response-topic", "replies", "timeout", "qos", "latency", "json", "host", "url", "username", "cafile", "debug"},
 }
 

@@ -19,15 +19,11 @@ var errLost = errors.New("connection lost")
 // line, and also a last line without delimiter. Lines are sent as fast as the window of
 // unacknowledged messages allows; there is no other queue.
 func (j *job) lines(ctx context.Context) error {
-	v := j.inv.Values
-	delim := []byte(v.Delimiter.Text())
-	if v.Null.On() {
-		delim = []byte{0}
+	delim, err := j.delimiter()
+	if err != nil {
+		return err
 	}
-	if len(delim) == 0 {
-		return v.Delimiter.Invalid("value", "", "must not be empty")
-	}
-	skip := v.SkipBlank.On()
+	skip := j.inv.Values.SkipBlank.On()
 	in := newInput(ctx, j.inv.Stdin, j.lost(), j.inv.Service.Alive)
 	number := uint64(0)
 	send := func(line []byte) error {

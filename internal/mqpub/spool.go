@@ -177,7 +177,7 @@ func (j *job) put(m *mqtt.Message, number uint64) error {
 		return nil
 	}
 	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Topic: []byte(m.Topic), Properties: m.Properties, Payload: m.Payload}
-	_, err := s.queue.Put(s.room, &p, nil)
+	_, err := s.queue.Put(s.room, &p, j.place)
 	var malformed *packet.Error
 	switch {
 	case err == nil:

@@ -44,6 +44,14 @@ func Tool() cli.Tool {
 				{Command: "mqpub request -t lamp/ask -m state -W 5", Text: "ask, and print the reply, or exit with 27 after 5 seconds"},
 				{Command: "mqpub request -t lamp/ask -n -e lamp/answer --replies 3", Text: "three answers on a topic of your choice"},
 			},
+		}}, {Command: option.Command{
+			Name: "follow", Means: "stdin-line", Idle: notOfFollow, Own: option.FollowOptions, MaxArgs: 1, Files: []string{"*"},
+			Summary: "publish the lines of a file that grows",
+			Usage:   "[OPTION]... -t TOPIC FILE",
+			Examples: []option.Example{
+				{Command: "mqpub follow app.log --spool DIR -q 1 -t logs/app", Text: "each line once, over restarts and rotation"},
+				{Command: "mqpub follow data.csv --end -q 1 -t data", Text: "to the end of the file"},
+			},
 		}}},
 		Personalities: mosquitto.Publishers(),
 		Run:           run,
@@ -64,6 +72,8 @@ type job struct {
 	msg    mqtt.Message // the QoS, retain flag and properties of every message, and its first topic
 	report report
 	spool  *spool // nil without --spool
+	path   string // the file of follow, or ""
+	place  []byte // encoded, of the line that is published; nil: standard input
 }
 
 func run(ctx context.Context, inv *cli.Invocation) error {
@@ -87,6 +97,14 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	if err := j.readMessage(mode); err != nil {
 		return err
 	}
+	if inv.Tool.Path == "follow" {
+		if len(inv.Args) == 0 {
+			return option.Usagef("follow: FILE is missing")
+		}
+		if j.path = inv.Args[0]; len(j.topics) > 1 {
+			return option.Usagef("follow takes one topic, not %d", len(j.topics))
+		}
+	}
 	if inv.Values.Spool.Given() {
 		return j.runSpooled(ctx, mode)
 	}
@@ -94,7 +112,7 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	streams := false
 	switch mode {
 	case "stdin-line":
-		feed, streams = j.lines, true
+		feed, streams = j.readLines(), true
 	case "input":
 		feed, streams = j.records, true
 	default:
@@ -112,6 +130,14 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	return j.publish(ctx, feed, streams)
 }
 
+// readLines returns the source of lines.
+func (j *job) readLines() func(context.Context) error {
+	if j.path != "" {
+		return j.follow
+	}
+	return j.lines
+}
+
 // runSpooled is run with --spool.
 func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
 	if err := j.openSpool(mode); err != nil {
@@ -120,7 +146,7 @@ func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
 	feed, streams := j.putOnce, false
 	switch mode {
 	case "stdin-line":
-		feed, streams = j.lines, true
+		feed, streams = j.readLines(), true
 	case "input":
 		feed, streams = j.records, true
 	case "": // what is left

@@ -138,7 +138,11 @@ func (t *Program) Table() Options {
 	table := Table(t.Bit)
 	if t.Command != nil {
 		for i := range t.Command.Own {
-			table = append(table, &t.Command.Own[i])
+			own, at := &t.Command.Own[i], len(table)
+			for at > 0 && table[at-1].Group != own.Group { // behind the others of its group
+				at--
+			}
+			table = slices.Insert(table, at, own)
 		}
 	}
 	return table

@@ -29,6 +29,7 @@ type Fields struct {
 	DrainTimeout          *Value // --drain-timeout
 	Duration              *Value // --duration
 	Echo                  *Value // --echo
+	End                   *Value // --end
 	Engine                *Value // --engine
 	ExitAfterSubscribe    *Value // --exit-after-subscribe
 	FailOn                *Value // --fail-on
@@ -40,6 +41,7 @@ type Fields struct {
 	FollowReferences      *Value // --follow-references
 	Force                 *Value // --force
 	Format                *Value // --format
+	From                  *Value // --from
 	FromLoad              *Value // --from-load
 	Gate                  *Value // --gate
 	HashPassword          *Value // --hash-password
@@ -241,6 +243,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Duration
 	case "echo":
 		return &f.Echo
+	case "end":
+		return &f.End
 	case "engine":
 		return &f.Engine
 	case "exit-after-subscribe":
@@ -263,6 +267,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Force
 	case "format":
 		return &f.Format
+	case "from":
+		return &f.From
 	case "from-load":
 		return &f.FromLoad
 	case "gate":

@@ -33,7 +33,7 @@ func fieldOf(name string) string {
 func TestEveryOptionHasAField(t *testing.T) {
 	t.Parallel()
 	var names []string
-	for _, o := range slices.Concat(Table(All), Options{&ContextForce[0], &ContextNone[0], &ContextNames[0]}) {
+	for _, o := range slices.Concat(Table(All), Options{&ContextForce[0], &ContextNone[0], &ContextNames[0], &FollowOptions[0], &FollowOptions[1]}) {
 		if !slices.Contains(names, o.Name) {
 			names = append(names, o.Name)
 		}

@@ -210,7 +210,7 @@ func (p *helpPage) brief() bool {
 		return false
 	}
 	p.head()
-	table := Table(p.tool.Bit)
+	table := p.tool.Table()
 	column := 0
 	for _, name := range names {
 		if n := utf8.RuneCountInString(table.Find("--"+name).helpSpelling()) + 4; n <= helpColumn {

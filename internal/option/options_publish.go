@@ -122,6 +122,19 @@ var spoolOptions = []Option{
 	},
 }
 
+// FollowOptions are the options of the command follow alone.
+var FollowOptions = []Option{
+	{
+		Name: "end", Tools: Pub, Group: GroupMessage, Type: TypeBool, NoEnv: true,
+		Help: "exit at the end of FILE, when all is acknowledged",
+	},
+	{
+		Name: "from", Tools: Pub, Group: GroupMessage, Type: TypeChoice, NoEnv: true,
+		Placeholder: "PLACE", Default: "start", Choices: []Choice{{"start", nil}, {"end", nil}}, Complete: CompleteChoice,
+		Help: "where a new FILE is read from: {values}",
+	},
+}
+
 var requestOptions = []Option{
 	{
 		Name: "request", Tools: Pub, Group: GroupRequest, Type: TypeBool,

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mqtools/mqtools/internal/fileid"
 	"github.com/mqtools/mqtools/mqtt/journal"
 )
 
@@ -67,7 +68,7 @@ type File struct {
 	f       file
 	opt     Options
 	journal *journal.File // nil: none
-	id      identity
+	id      fileid.ID
 
 	size      int64  // bytes, as far as this process knows
 	committed int64  // bytes
@@ -109,7 +110,7 @@ func Open(path string, opt Options) (*File, Found, error) {
 		_ = osf.Close()
 		return nil, Found{}, err
 	}
-	f, found, err := open(real, osFile{osf}, identityOf(st), opt)
+	f, found, err := open(real, osFile{osf}, fileid.Of(st), opt)
 	if err != nil {
 		_ = osf.Close()
 	}
@@ -141,7 +142,7 @@ func refused(path, why string) error {
 }
 
 // open is Open for a file that is open already.
-func open(path string, under file, id identity, opt Options) (f *File, found Found, err error) {
+func open(path string, under file, id fileid.ID, opt Options) (f *File, found Found, err error) {
 	f = &File{path: path, f: under, opt: opt, id: id}
 	if f.size, err = under.Size(); err == nil {
 		err = f.readLast()
@@ -424,12 +425,9 @@ func (f *File) Len() int { return f.journal.Len() }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// identity distinguishes files; it is zero where the system has none.
-type identity struct{ device, inode uint64 }
-
 // note is a commit.
 type note struct {
-	id     identity
+	id     fileid.ID
 	length int64
 	sum    uint32 // of the last block
 	owner  string
@@ -442,8 +440,8 @@ const (
 
 func appendNote(dst []byte, n *note) []byte {
 	dst = append(dst, noteVersion)
-	dst = binary.LittleEndian.AppendUint64(dst, n.id.device)
-	dst = binary.LittleEndian.AppendUint64(dst, n.id.inode)
+	dst = binary.LittleEndian.AppendUint64(dst, n.id.Device)
+	dst = binary.LittleEndian.AppendUint64(dst, n.id.Inode)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(n.length))
 	dst = binary.LittleEndian.AppendUint32(dst, n.sum)
 	return append(dst, n.owner...)
@@ -453,8 +451,8 @@ func decodeNote(b []byte) (n note, ok bool) {
 	if len(b) < noteSize || b[0] != noteVersion {
 		return n, false
 	}
-	n.id.device = binary.LittleEndian.Uint64(b[1:])
-	n.id.inode = binary.LittleEndian.Uint64(b[9:])
+	n.id.Device = binary.LittleEndian.Uint64(b[1:])
+	n.id.Inode = binary.LittleEndian.Uint64(b[9:])
 	n.length = int64(binary.LittleEndian.Uint64(b[17:]))
 	n.sum = binary.LittleEndian.Uint32(b[25:])
 	n.owner = string(b[noteSize:])
