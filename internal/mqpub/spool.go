@@ -39,6 +39,8 @@ type spool struct {
 	doubt   int // messages that the broker may have had before it lost the session
 	skipped int // those of them that were not sent again
 	expired int
+
+	stuck bool // an undeliverable message has ended the client
 }
 
 // owner is what a spool belongs to: the session whose packet identifiers it knows.
@@ -83,9 +85,11 @@ func (j *job) openSpool(mode string) (err error) {
 		_ = q.Close() // nothing was put
 		return err
 	}
-	s.doubt = q.Doubtful()
+	if s.doubt = q.Doubtful(); s.doubt > 0 {
+		j.inv.Warnf("spool %q: the broker has lost the session before; %s may arrive twice", s.dir, units.Count(s.doubt, "message"))
+	}
 	o := &j.conn.Options
-	o.Journal, o.ClientID, o.NewClientID, o.Session.Resume = q, s.owner.id, false, true
+	o.Journal, o.ClientID, o.NewClientID, o.Session.Resume, o.Session.Keep = q, s.owner.id, false, true, false
 	if o.Session.Expiry == 0 {
 		o.Session.Expiry = mqtt.Forever
 	}
@@ -189,7 +193,7 @@ func (j *job) put(m *mqtt.Message, number uint64) error {
 	case errors.Is(err, journal.ErrTooLarge), errors.Is(err, packet.ErrPacketTooLong), errors.Is(err, packet.ErrStringTooLong), errors.As(err, &malformed):
 		j.report.invalid(fmt.Errorf("message %d: %w", number, err))
 		return nil
-	case s.room.Err() != nil:
+	case errors.Is(err, context.Canceled):
 		return cli.Failed(option.ExitQueued, fmt.Errorf("spool %q is full", s.dir))
 	}
 	return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(err)))
@@ -253,7 +257,12 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 	if err != nil {
 		s.full()
 		<-feeding
-		return j.spoolEnd(ctx, mqtt.Stats{}, cmp.Or(feedErr, err), streams)
+		if feedErr != nil && ctx.Err() == nil {
+			j.inv.Errorf("%v", err)
+			err = feedErr
+		}
+		j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
+		return j.spoolEnd(ctx, mqtt.Stats{}, err)
 	}
 	j.client = client
 	if client.Version() == packet.V31 {
@@ -280,7 +289,9 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 		j.drain(ctx, last, cancel)
 	})
 	if flushErr := j.waitFeedingWatchdog(last, client.Flush); err == nil && flushErr != nil && ctx.Err() == nil {
-		err = j.conn.OperationError(flushErr)
+		if err = j.conn.OperationError(flushErr); client.Err() != nil {
+			err = j.clientEnded(client.Err())
+		}
 	}
 	empty := ctx.Err() == nil && err == nil && s.queue.Len() == 0
 	ends := empty && !j.inv.Values.DisableCleanSession.On() && !j.inv.Values.SessionExpiryInterval.IsSet()
@@ -299,7 +310,8 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 	if connection.Disapproved(closeErr) && err == nil {
 		err = j.conn.OperationError(closeErr)
 	}
-	return j.spoolEnd(ctx, client.Stats(), cmp.Or(feedErr, err), streams)
+	j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
+	return j.spoolEnd(ctx, client.Stats(), cmp.Or(err, feedErr))
 }
 
 // sendQueued gives the client the messages of the queue until more is done and none is
@@ -357,7 +369,11 @@ func (j *job) sendQueued(ctx, more context.Context) error {
 // clientEnded returns the error for the end of the client.
 func (j *job) clientEnded(cause error) error {
 	if u := asUndeliverable(cause); u != nil {
+		j.spool.stuck = true
 		return errors.New(describe(u))
+	}
+	if errors.Is(cause, mqtt.ErrJournal) {
+		return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", j.spool.dir, bare(cause)))
 	}
 	return j.conn.OperationError(cause)
 }
@@ -398,18 +414,26 @@ func (j *job) inDoubt(s *spool, tag uint64, name string) bool {
 }
 
 // spoolEnd closes the spool and returns the error of the run, given what ended it.
-func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error, streams bool) error {
+func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 	s := j.spool
 	waiting := s.queue.Len()
-	if closeErr := s.queue.Close(); closeErr != nil && err == nil {
+	if closeErr := s.queue.Close(); closeErr != nil {
 		err = cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(closeErr)))
+		// The disk has less than was put.
+		if q, _, openErr := journal.OpenQueue(s.dir, journal.QueueOptions{}); openErr == nil {
+			waiting = q.Len()
+			_ = q.Close() // it was only read
+		}
 	}
 	code, text := j.report.spoolVerdict(s)
+	if s.stuck {
+		code = cmp.Or(code, option.ExitLost)
+	}
 	if waiting > 0 {
 		text = append(text, fmt.Sprintf("%s queued in %s", units.Count(waiting, "message"), s.dir))
 		code = cmp.Or(code, option.ExitQueued)
 	}
-	if streams && ctx.Err() != nil {
+	if j.report.inputUnread {
 		text = append(text, "the rest of the input was not read")
 	}
 	cause := context.Cause(ctx)
@@ -429,7 +453,11 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error, streams bo
 		}
 		j.inv.Errorf("%v", err)
 	}
-	return cli.Failed(code, errors.New(strings.Join(text, "; ")))
+	exit := &cli.Exit{Code: code, Err: errors.New(strings.Join(text, "; "))}
+	if s.stuck {
+		exit.Help = "--on-undeliverable skip goes on without it, wait keeps trying"
+	}
+	return exit
 }
 
 // spoolVerdict returns the exit code for the messages that were not delivered exactly once,

@@ -150,6 +150,9 @@ func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
 	case "input":
 		feed, streams = j.records, true
 	case "": // what is left
+		if j.spool.queue.Len() == 0 {
+			return j.spool.queue.Close()
+		}
 		feed = func(context.Context) error { return nil }
 	default:
 		if j.msg.Payload, err = j.payload(ctx, mode); err != nil {
