@@ -58,6 +58,12 @@ const (
 	SyncNever
 )
 
+// ParseSyncPolicy returns the policy with a name: always, interval or never.
+func ParseSyncPolicy(name string) (p SyncPolicy, ok bool) {
+	i := slices.Index([]string{"always", "interval", "never"}, name)
+	return SyncPolicy(max(i, 0)), i >= 0
+}
+
 // LogOptions configures a Log. The zero value is ready to use.
 type LogOptions struct {
 	Sync        SyncPolicy
@@ -98,9 +104,12 @@ var ErrLogClosed = errors.New("the log is closed")
 
 var (
 	errNotRegular = errors.New("is no regular file")
-	errTooLarge   = fmt.Errorf("a record has more than %d bytes", MaxData)
-	castagnoli    = crc32.MakeTable(crc32.Castagnoli)
+	errTooLarge   = errors.New("a record is too large for the log")
 )
+
+// castagnoli is made when it is first needed: most programs that link this
+// package have no log.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // Log is an append-only log of records on disk. Its methods may be called from
 // several goroutines; one process may have the directory open.
@@ -310,7 +319,7 @@ func header(first uint64, salt uint32) []byte {
 	copy(b, magic)
 	binary.LittleEndian.PutUint32(b[12:], salt)
 	binary.LittleEndian.PutUint64(b[16:], first)
-	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli()))
 	return b
 }
 
@@ -359,7 +368,7 @@ func (l *Log) Append(data []byte) (seq uint64, err error) {
 	binary.LittleEndian.PutUint64(b[16:], l.synced)
 	l.buf = append(l.buf, data...)
 	b = l.buf[at:]
-	binary.LittleEndian.PutUint32(b, crc32.Update(l.salt, castagnoli, b[4:]))
+	binary.LittleEndian.PutUint32(b, crc32.Update(l.salt, castagnoli(), b[4:]))
 	return seq, nil
 }
 

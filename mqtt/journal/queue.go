@@ -112,9 +112,8 @@ func openQueue(fs fileSystem, opt QueueOptions) (*Queue, Recovery, error) {
 	}
 	for _, s := range q.open { // a message that was removed was finished
 		if s.tag < log.first() {
-			err = fmt.Errorf("message %d is missing", s.tag)
-			_ = log.Close()
-			return nil, found, err
+			_ = log.Close() // nothing was appended
+			return nil, found, errMissing(s.tag)
 		}
 	}
 	q.again = slices.Sorted(maps.Keys(q.cleared))
@@ -251,20 +250,13 @@ func (q *Queue) Put(ctx context.Context, p *packet.Publish, note []byte) (tag ui
 			return 0, err
 		}
 	}
-	for tries := 0; ; tries++ {
-		room := false
-		news := q.newsOf(func() {
-			room = q.log.Size()+int64(len(b)) <= q.opt.Limit || q.waiting == 0
-			q.blocked = !room
-		})
-		if room {
-			break
+	for q.full(len(b)) != nil {
+		if err := q.Sync(); err != nil { // frees what is finished, and shows Next what is new
+			return 0, err
 		}
-		if tries%2 == 0 {
-			if err := q.Sync(); err != nil { // frees what is finished, and shows Next what is new
-				return 0, err
-			}
-			continue
+		news := q.full(len(b))
+		if news == nil {
+			break
 		}
 		select {
 		case <-news:
@@ -285,12 +277,15 @@ func (q *Queue) Put(ctx context.Context, p *packet.Publish, note []byte) (tag ui
 	return tag, nil
 }
 
-// newsOf returns the channel that reports the next news, after do.
-func (q *Queue) newsOf(do func()) <-chan struct{} {
+// full returns nil if the queue has room for n bytes, and otherwise a channel
+// that is closed when there may be room.
+func (q *Queue) full(n int) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	do()
-	return q.news
+	if q.blocked = q.waiting > 0 && q.log.Size()+int64(n) > q.opt.Limit; q.blocked {
+		return q.news
+	}
+	return nil
 }
 
 // wakeLocked wakes Put and Next.
@@ -328,38 +323,22 @@ func (q *Queue) Doubtful() int {
 // valid until the next call.
 func (q *Queue) Next(ctx context.Context, p *packet.Publish) (tag uint64, stored time.Time, err error) {
 	for {
-		var again uint64
-		var sent uint64
-		news := q.newsOf(func() {
-			sent = q.sent
-			if len(q.again) > 0 {
-				again = q.again[0]
+		q.mu.Lock()
+		c, from, news, again := q.ahead, q.sent+1, q.news, len(q.again) > 0
+		if again {
+			c, from = q.back, q.again[0]
+		}
+		q.mu.Unlock()
+		if q.head.tag < from || again && q.head.tag > from {
+			if err := q.head.read(c, from); err != nil {
+				return 0, stored, err
 			}
-		})
+		}
 		switch {
-		case again > 0:
-			err = q.read(q.back, again)
-		case q.head.tag <= sent:
-			err = q.read(q.ahead, sent+1)
-		}
-		if err == nil && again > 0 && q.head.tag != again {
-			err = fmt.Errorf("message %d is missing", again)
-		}
-		if err != nil {
-			return 0, stored, err
-		}
-		if q.head.tag > sent || again > 0 {
-			f, n, err := packet.Split(q.head.packet, packet.V5, 0)
-			if err == nil && n != len(q.head.packet) {
-				err = errors.New("not a PUBLISH")
-			}
-			if err == nil {
-				err = p.Parse(f, packet.V5)
-			}
-			if err != nil {
-				return 0, stored, fmt.Errorf("message %d: %w", q.head.tag, err)
-			}
-			return q.head.tag, q.head.stored, nil
+		case q.head.tag == from, q.head.tag > from && !again:
+			return q.head.tag, q.head.stored, q.head.parse(p)
+		case again:
+			return 0, stored, errMissing(from)
 		}
 		select {
 		case <-news:
@@ -369,11 +348,8 @@ func (q *Queue) Next(ctx context.Context, p *packet.Publish) (tag uint64, stored
 	}
 }
 
-// read reads the first message from a tag on into q.head, if there is one.
-func (q *Queue) read(c *Cursor, from uint64) error {
-	if q.head.tag == from {
-		return nil
-	}
+// read reads the first message from a tag on, if it was written.
+func (e *entry) read(c *Cursor, from uint64) error {
 	for {
 		seq, data, ok, err := c.Next()
 		if err != nil || !ok {
@@ -382,15 +358,32 @@ func (q *Queue) read(c *Cursor, from uint64) error {
 		if seq < from || data[0] != queueMessage {
 			continue
 		}
-		_, e, err := parseEntry(data)
-		if err != nil {
+		if _, *e, err = parseEntry(data); err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}
 		e.tag = seq
-		q.head = e
 		return nil
 	}
 }
+
+// parse parses the message; the result refers to the entry.
+func (e *entry) parse(p *packet.Publish) error {
+	f, n, err := packet.Split(e.packet, packet.V5, 0)
+	if err == nil && n != len(e.packet) {
+		err = errMessage
+	}
+	if err == nil {
+		err = p.Parse(f, packet.V5)
+	}
+	if err != nil {
+		return fmt.Errorf("message %d: %w", e.tag, err)
+	}
+	return nil
+}
+
+var errMessage = errors.New("not a message")
+
+func errMissing(tag uint64) error { return fmt.Errorf("message %d is missing", tag) }
 
 // Drop finishes a message that Next has returned, without sending it.
 func (q *Queue) Drop(tag uint64) {
@@ -488,24 +481,21 @@ func (q *Queue) Load(yield func(Record) error) error {
 	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.order, b.order) })
 	c := q.log.Cursor(0)
 	var b []byte
+	var e entry
+	var p packet.Publish
+	var err error
 	for _, s := range all {
 		if c.seq > s.tag { // a message that was sent again comes behind later ones
 			c = q.log.Cursor(s.tag)
 		}
-		e, err := entryAt(c, s.tag)
-		if err != nil {
+		if err := e.read(c, s.tag); err != nil {
 			return err
 		}
-		var p packet.Publish
-		f, n, err := packet.Split(e.packet, packet.V5, 0)
-		if err == nil && n != len(e.packet) {
-			err = errChange
+		if e.tag != s.tag {
+			return errMissing(s.tag)
 		}
-		if err == nil {
-			err = p.Parse(f, packet.V5)
-		}
-		if err != nil {
-			return fmt.Errorf("message %d: %w", s.tag, err)
+		if err := e.parse(&p); err != nil {
+			return err
 		}
 		p.PacketID = s.id
 		if s.version < packet.V5 {
@@ -523,24 +513,6 @@ func (q *Queue) Load(yield func(Record) error) error {
 		}
 	}
 	return nil
-}
-
-// entryAt reads on to the message with a tag.
-func entryAt(c *Cursor, tag uint64) (entry, error) {
-	for {
-		seq, data, ok, err := c.Next()
-		switch {
-		case err != nil:
-			return entry{}, err
-		case !ok || seq > tag || seq == tag && data[0] != queueMessage:
-			return entry{}, fmt.Errorf("message %d is missing", tag)
-		case seq < tag:
-			continue
-		}
-		_, e, err := parseEntry(data)
-		e.tag = seq
-		return e, err
-	}
 }
 
 // Close writes the last changes and closes the files.

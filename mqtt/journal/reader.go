@@ -60,7 +60,7 @@ func (r *reader) record(at int64) (rec stored, ok bool, err error) {
 		return rec, false, nil
 	}
 	b, err := r.view(at, recordSize+int(n))
-	if err != nil || crc32.Update(r.salt, castagnoli, b[4:]) != binary.LittleEndian.Uint32(b) {
+	if err != nil || crc32.Update(r.salt, castagnoli(), b[4:]) != binary.LittleEndian.Uint32(b) {
 		return rec, false, err
 	}
 	return stored{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), b[recordSize:]}, true, nil

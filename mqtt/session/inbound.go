@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -325,14 +326,14 @@ func (c *Conn) publish(f packet.Frame, ev *Event) error {
 	return c.takeQuota()
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // contentSum returns a checksum that distinguishes copies of a message from
 // other messages.
 func contentSum(p *packet.Publish) uint32 {
-	sum := crc32.Checksum(p.Topic, castagnoli)
-	sum = crc32.Update(sum, castagnoli, p.Properties)
-	return crc32.Update(sum, castagnoli, p.Payload)
+	sum := crc32.Checksum(p.Topic, castagnoli())
+	sum = crc32.Update(sum, castagnoli(), p.Properties)
+	return crc32.Update(sum, castagnoli(), p.Payload)
 }
 
 // again handles a message that was delivered and comes again before its PUBREL
