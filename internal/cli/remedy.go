@@ -3,9 +3,25 @@ package cli
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 
+	"github.com/mqtools/mqtools/internal/fileerror"
+	"github.com/mqtools/mqtools/internal/option"
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/transport"
 )
+
+// JournalError returns the error for a journal on disk that cannot be used, with its exit
+// status and a remedy. name is that of the journal in the error.
+func JournalError(name string, err error) error {
+	exit := &Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("%s: %w", name, fileerror.Writing(err))}
+	if _, damaged := errors.AsType[*journal.DamagedError](err); damaged {
+		exit.Help = "--repair removes what follows the damage"
+	} else if errors.Is(err, journal.ErrLogInUse) {
+		exit.Err, exit.Help = fmt.Errorf("%s: %w", name, journal.ErrLogInUse), "stop that process, or choose another place"
+	}
+	return exit
+}
 
 // remedies are what the user can do about errors of package transport, which as a library
 // has no options. If there is no remedy for a kind, the error's own hint is used.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -71,15 +70,15 @@ func sumOf(f io.ReaderAt, n uint16) (uint32, error) {
 	return crc32.ChecksumIEEE(b), nil
 }
 
-// begins reports whether a file begins with the bytes that were published, and how long it
-// is.
-func (p *place) begins(f *os.File) (is bool, size int64) {
+// continues reports whether a file still begins with the bytes that were published, and has
+// all that was read: up to carry bytes behind the place.
+func (p *place) continues(f *os.File, carry int64) (bool, error) {
 	st, err := f.Stat()
-	if err != nil || st.Size() < int64(p.head) {
-		return false, 0
+	if err != nil || st.Size() < p.offset+carry {
+		return false, err
 	}
 	sum, err := sumOf(f, p.head)
-	return err == nil && sum == p.sum, st.Size()
+	return sum == p.sum, err
 }
 
 // follower reads a file that grows.
@@ -90,7 +89,7 @@ type follower struct {
 }
 
 func (w *follower) failed(err error) error {
-	return cli.Failed(option.ExitLocalIO, fmt.Errorf("%s: %w", fileerror.Quote(w.path), bare(err)))
+	return cli.Failed(option.ExitLocalIO, err)
 }
 
 // openRegular opens a file for reading; other kinds of files, which cannot be read again,
@@ -101,9 +100,9 @@ func openRegular(path string) (*os.File, error) {
 	case err != nil:
 		return nil, err
 	case st.IsDir():
-		return nil, errors.New("is a directory")
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
 	case !st.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
 	return os.Open(path)
 }
@@ -156,8 +155,11 @@ func (w *follower) resume(p place) (lost string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if same, size := p.begins(f); same && size >= p.offset {
+		switch same, err := p.continues(f, 0); {
+		case same:
 			return "", w.use(f, p)
+		case err != nil:
+			return "", err
 		}
 		_ = f.Close() // it was only read
 		if name == w.path {
@@ -175,9 +177,10 @@ func (j *job) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := &follower{path: j.path}
+	w, first := &follower{path: j.path}, true
 	if j.spool != nil {
 		if p, ok := parsePlace(j.spool.queue.LastNote()); ok {
+			first = false
 			lost, err := w.resume(p)
 			if err != nil {
 				return w.failed(err)
@@ -188,7 +191,7 @@ func (j *job) follow(ctx context.Context) error {
 		}
 	}
 	if w.f == nil {
-		switch err := w.open(v.From.Text() == "end"); {
+		switch err := w.open(first && v.From.Text() == "end"); {
 		case err == nil:
 		case errors.Is(err, fs.ErrNotExist) && !v.End.On():
 			j.inv.Infof("%s does not exist yet; waiting for it", fileerror.Quote(w.path))
@@ -225,12 +228,7 @@ func (j *job) followFrom(ctx context.Context, w *follower, delim []byte) error {
 		}
 		j.place = w.place.appendTo(j.place[:0])
 		j.msg.Payload = line
-		for _, j.msg.Topic = range j.topics {
-			if err := j.send(ctx, &j.msg, number); err != nil {
-				return err
-			}
-		}
-		return nil
+		return j.toTopics(ctx, number)
 	}
 	cut := splitter{delim: delim}
 	whole := func(line []byte) error { return take(line, len(line)+len(delim)) }
@@ -258,7 +256,7 @@ func (j *job) followFrom(ctx context.Context, w *follower, delim []byte) error {
 				return err
 			}
 			if len(cut.carry) > maxPayload {
-				return cli.Failed(option.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number+1, maxPayload))
+				return errLineTooLong(number + 1)
 			}
 			continue
 		}
@@ -327,12 +325,12 @@ func (w *follower) look(carry int64) (fileState, error) {
 	case w.f == nil:
 		return replaced, nil
 	}
+	if same, err := w.place.continues(w.f, carry); err != nil || !same {
+		return truncated, err
+	}
 	st, err := w.f.Stat()
 	if err != nil {
 		return gone, err
-	}
-	if same, size := w.place.begins(w.f); !same || size < w.place.offset+carry {
-		return truncated, nil
 	}
 	if !os.SameFile(st, now) {
 		return replaced, nil

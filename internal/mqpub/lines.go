@@ -32,12 +32,7 @@ func (j *job) lines(ctx context.Context) error {
 			return nil
 		}
 		j.msg.Payload = line
-		for _, j.msg.Topic = range j.topics {
-			if err := j.send(ctx, &j.msg, number); err != nil {
-				return err
-			}
-		}
-		return nil
+		return j.toTopics(ctx, number)
 	}
 	cut := splitter{delim: delim}
 	for {
@@ -54,9 +49,23 @@ func (j *job) lines(ctx context.Context) error {
 			return err
 		}
 		if len(cut.carry) > maxPayload {
-			return cli.Failed(option.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number+1, maxPayload))
+			return errLineTooLong(number + 1)
 		}
 	}
+}
+
+func errLineTooLong(number uint64) error {
+	return cli.Failed(option.ExitFailure, fmt.Errorf("line %d has more than %d bytes, the most that MQTT carries", number, maxPayload))
+}
+
+// toTopics sends the message to every topic.
+func (j *job) toTopics(ctx context.Context, number uint64) error {
+	for _, j.msg.Topic = range j.topics {
+		if err := j.send(ctx, &j.msg, number); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // splitter splits blocks of a stream at a delimiter.

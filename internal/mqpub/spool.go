@@ -60,20 +60,17 @@ func (j *job) openSpool(mode string) (err error) {
 	v := j.inv.Values
 	s := &spool{dir: v.Spool.Text(), fresh: make(chan struct{}, 1), lost: make(chan struct{})}
 	s.room, s.full = context.WithCancel(context.Background())
-	failed := func(err error) error {
-		return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, err))
+	if err = os.Mkdir(s.dir, 0o700); err == nil {
+		err = wholefile.SyncDir(filepath.Dir(s.dir))
 	}
-	if err := os.Mkdir(s.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return failed(bare(err))
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return s.failed(err)
 	}
-	policies := map[string]journal.SyncPolicy{"always": journal.SyncAlways, "interval": journal.SyncInterval, "never": journal.SyncNever}
+	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
 	q, found, err := journal.OpenQueue(s.dir, journal.QueueOptions{Limit: v.SpoolSize.Int64(),
-		LogOptions: journal.LogOptions{Sync: policies[v.Sync.Text()], Repair: v.Repair.On()}})
-	if damaged, ok := errors.AsType[*journal.DamagedError](err); ok {
-		return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("spool %q: %w", s.dir, damaged), Help: "--repair removes what follows the damage"}
-	}
+		LogOptions: journal.LogOptions{Sync: policy, Repair: v.Repair.On()}})
 	if err != nil {
-		return failed(bare(err))
+		return s.failed(err)
 	}
 	if s.queue = q; found.Damaged > 0 {
 		j.inv.Warnf("spool %q: removed %s from the first damaged record on; messages among them are lost", s.dir, units.Count(found.Damaged, "byte"))
@@ -100,13 +97,8 @@ func (j *job) openSpool(mode string) (err error) {
 	return nil
 }
 
-// bare returns the reason of an error of the file system, without the path.
-func bare(err error) error {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
+// failed returns the error for a spool that cannot be read or written.
+func (s *spool) failed(err error) error { return cli.JournalError(fmt.Sprintf("spool %q", s.dir), err) }
 
 // readOwner compares the run with the owner of the spool. A new spool gets one.
 func (j *job) readOwner(s *spool, mode string) error {
@@ -117,16 +109,15 @@ func (j *job) readOwner(s *spool, mode string) error {
 	if err == nil {
 		old, err := parseOwner(string(b))
 		if err != nil {
-			return cli.Failed(option.ExitLocalIO, fmt.Errorf("file %q: %w", path, err))
+			return s.failed(fmt.Errorf("file %s: %w", ownerFile, err))
 		}
 		for _, c := range [...]struct {
-			opt       *option.Value
 			what      string
 			was, wish string
 		}{
-			{v.Host, "the broker", old.broker, s.owner.broker},
-			{v.ID, "the client ID", old.id, cmp.Or(s.owner.id, old.id)},
-			{v.QoS, "QoS", strconv.Itoa(old.qos), strconv.Itoa(cmp.Or(s.owner.qos, old.qos))},
+			{"the broker", old.broker, s.owner.broker},
+			{"the client ID", old.id, cmp.Or(s.owner.id, old.id)},
+			{"QoS", strconv.Itoa(old.qos), strconv.Itoa(cmp.Or(s.owner.qos, old.qos))},
 		} {
 			if c.was != c.wish {
 				return option.Usagef("spool %q belongs to %s %s, not %s", s.dir, c.what, c.was, c.wish).
@@ -136,10 +127,11 @@ func (j *job) readOwner(s *spool, mode string) error {
 		s.owner = old
 		return nil
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return cli.Failed(option.ExitLocalIO, fmt.Errorf("file %q: %w", path, bare(err)))
-	}
 	switch {
+	case !errors.Is(err, os.ErrNotExist):
+		return s.failed(err)
+	case s.queue.Len() > 0:
+		return s.failed(errors.New("has messages, but not the file " + ownerFile))
 	case mode == "":
 		return option.Usagef("no message given, and spool %q is empty", s.dir).WithHint("pass -m TEXT, -f FILE, -l, ... (see --help)")
 	case s.owner.qos == 0 && mode != "input":
@@ -150,13 +142,15 @@ func (j *job) readOwner(s *spool, mode string) error {
 	f, err := wholefile.Create(path, 0o600)
 	if err == nil {
 		if _, err = fmt.Fprintf(f, ownerFormat, strconv.Quote(s.owner.broker), strconv.Quote(s.owner.id), s.owner.qos); err == nil {
-			err = f.Commit()
+			if err = f.Commit(); err == nil {
+				err = wholefile.SyncDir(s.dir)
+			}
 		} else {
 			f.Discard()
 		}
 	}
 	if err != nil {
-		return cli.Failed(option.ExitLocalIO, err)
+		return s.failed(err)
 	}
 	return nil
 }
@@ -196,26 +190,18 @@ func (j *job) put(m *mqtt.Message, number uint64) error {
 	case errors.Is(err, context.Canceled):
 		return cli.Failed(option.ExitQueued, fmt.Errorf("spool %q is full", s.dir))
 	}
-	return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(err)))
+	return s.failed(err)
 }
 
 // putOnce puts the message for every topic, as often as --repeat says.
 func (j *job) putOnce(ctx context.Context) error {
 	n, delay := j.inv.Values.Repeat.Int64(), j.inv.Values.RepeatDelay.Duration()
 	for i := int64(0); i < n; i++ {
-		if i > 0 && delay > 0 {
-			select {
-			case <-time.After(delay):
-			case <-ctx.Done():
-				return nil
-			case <-j.spool.lost:
-				return nil
-			}
+		if i > 0 && !j.pause(ctx, delay) {
+			return nil
 		}
-		for _, j.msg.Topic = range j.topics {
-			if err := j.put(&j.msg, uint64(i+1)); err != nil {
-				return err
-			}
+		if err := j.toTopics(ctx, uint64(i+1)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -250,7 +236,7 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 		defer fed()
 		feedErr = feed(ctx)
 		if err := s.queue.Sync(); err != nil && feedErr == nil {
-			feedErr = cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(err)))
+			feedErr = s.failed(err)
 		}
 	}()
 	client, err := j.conn.Connect(ctx, true)
@@ -336,7 +322,7 @@ func (j *job) sendQueued(ctx, more context.Context) error {
 			}
 			return nil
 		case err != nil:
-			return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", j.spool.dir, bare(err)))
+			return j.spool.failed(err)
 		}
 		if len(p.Properties) > 0 {
 			if !j.age(&p, time.Since(stored)) {
@@ -373,7 +359,7 @@ func (j *job) clientEnded(cause error) error {
 		return errors.New(describe(u))
 	}
 	if errors.Is(cause, mqtt.ErrJournal) {
-		return cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", j.spool.dir, bare(cause)))
+		return j.spool.failed(cause)
 	}
 	return j.conn.OperationError(cause)
 }
@@ -418,7 +404,7 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 	s := j.spool
 	waiting := s.queue.Len()
 	if closeErr := s.queue.Close(); closeErr != nil {
-		err = cli.Failed(option.ExitLocalIO, fmt.Errorf("spool %q: %w", s.dir, bare(closeErr)))
+		err = s.failed(closeErr)
 		// The disk has less than was put.
 		if q, _, openErr := journal.OpenQueue(s.dir, journal.QueueOptions{}); openErr == nil {
 			waiting = q.Len()

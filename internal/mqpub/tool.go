@@ -375,18 +375,28 @@ func (j *job) readMessage(mode string) error {
 	return nil
 }
 
+// pause waits between repeats. If the client ends, there is nothing to wait for. It returns
+// false if ctx ends.
+func (j *job) pause(ctx context.Context, delay time.Duration) bool {
+	if delay <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(delay):
+	case <-j.lost():
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
 // once publishes the message to every topic, as often as --repeat says.
 func (j *job) once(ctx context.Context) error {
 	n, delay := j.inv.Values.Repeat.Int64(), j.inv.Values.RepeatDelay.Duration()
 	total, skipped := n*int64(len(j.topics)), int64(0)
 	for i := int64(0); i < n; i++ {
-		if i > 0 && delay > 0 {
-			select {
-			case <-time.After(delay):
-			case <-ctx.Done():
-				return nil
-			case <-j.client.Done():
-			}
+		if i > 0 && !j.pause(ctx, delay) {
+			return nil
 		}
 		var failed error
 		for _, j.msg.Topic = range j.topics {

@@ -16,8 +16,6 @@ import (
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
-var syncPolicies = map[string]journal.SyncPolicy{"always": journal.SyncAlways, "interval": journal.SyncInterval, "never": journal.SyncNever}
-
 // notOnTerminal makes the formatter write for a file, whatever standard output is.
 func (j *job) notOnTerminal() {
 	j.inv.StdoutColor = j.inv.Values.Color.Text() == "always"
@@ -71,7 +69,8 @@ func (j *job) openFile() error {
 	if err != nil {
 		return err
 	}
-	j.file, j.start, err = outfile.Open(name, outfile.Options{Owner: j.owner(), Sync: syncPolicies[v.Sync.Text()], Repair: v.Repair.On()})
+	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
+	j.file, j.start, err = outfile.Open(name, outfile.Options{Owner: j.owner(), Sync: policy, Repair: v.Repair.On()})
 	if err != nil {
 		return fileFailed(err)
 	}
@@ -160,17 +159,13 @@ func fileFailed(err error) error {
 	if err == nil {
 		return nil
 	}
-	exit := &cli.Exit{Code: option.ExitLocalIO, Err: fileerror.Writing(err)}
-	owner, foreign := errors.AsType[*outfile.OwnerError](err)
-	damaged, broken := errors.AsType[*journal.DamagedError](err)
-	switch {
-	case errors.Is(err, journal.ErrLogInUse):
-		exit.Err, exit.Help = errors.New("--output-file: another process writes the file"), "stop it, or choose another file"
-	case foreign:
-		exit.Err = fmt.Errorf("--output-file: %w", owner)
-		exit.Help = "choose another file, or remove the journal if that session is not used any more"
-	case broken:
-		exit.Err, exit.Help = fmt.Errorf("--output-file: the journal is damaged: %w", damaged), "--repair loses what follows the damage"
+	_, damaged := errors.AsType[*journal.DamagedError](err)
+	if damaged || errors.Is(err, journal.ErrLogInUse) {
+		return cli.JournalError("--output-file", err)
 	}
-	return exit
+	if owner, foreign := errors.AsType[*outfile.OwnerError](err); foreign {
+		return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("--output-file: %w", owner),
+			Help: "choose another file, or remove the journal if that session is not used any more"}
+	}
+	return cli.Failed(option.ExitLocalIO, fileerror.Writing(err))
 }

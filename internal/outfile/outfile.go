@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/fileid"
+	"github.com/mqtools/mqtools/internal/wholefile"
 	"github.com/mqtools/mqtools/mqtt/journal"
 )
 
@@ -104,7 +105,7 @@ func Open(path string, opt Options) (*File, Found, error) {
 		err = refused(path, "not a regular file")
 	}
 	if err == nil && created && opt.Sync == journal.SyncAlways {
-		err = syncDir(filepath.Dir(real))
+		err = wholefile.SyncDir(filepath.Dir(real))
 	}
 	if err != nil {
 		_ = osf.Close()
@@ -153,7 +154,7 @@ func open(path string, under file, id fileid.ID, opt Options) (f *File, found Fo
 	}
 	dir := path + ".journal"
 	if err := os.Mkdir(dir, 0o700); err == nil {
-		if err := syncDir(filepath.Dir(path)); err != nil {
+		if err := wholefile.SyncDir(filepath.Dir(path)); err != nil {
 			return nil, found, err
 		}
 	} else if !errors.Is(err, fs.ErrExist) {
@@ -203,7 +204,7 @@ func (f *File) compare(dir string, found *Found) error {
 		if _, err := f.f.ReadAt(block, n.length-int64(len(block))); err != nil {
 			return err
 		}
-		if crc32.Checksum(block, castagnoli) != n.sum {
+		if crc32.ChecksumIEEE(block) != n.sum {
 			found.Changed = "it was changed"
 		} else {
 			found.Behind = f.size - n.length
@@ -330,7 +331,7 @@ func (f *File) Commit(ack func()) error {
 
 func (f *File) commit(ack func()) {
 	f.committed = f.size
-	f.note = appendNote(f.note[:0], &note{f.id, f.size, crc32.Checksum(f.last, castagnoli), f.opt.Owner})
+	f.note = appendNote(f.note[:0], &note{f.id, f.size, crc32.ChecksumIEEE(f.last), f.opt.Owner})
 	f.journal.Group(func() {
 		f.journal.Note(f.note)
 		if ack != nil {
@@ -423,8 +424,6 @@ func (f *File) Load(yield func(journal.Record) error) error { return f.journal.L
 // Len returns the number of packet identifiers that the broker has not released.
 func (f *File) Len() int { return f.journal.Len() }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // note is a commit.
 type note struct {
 	id     fileid.ID
@@ -469,20 +468,4 @@ func (f osFile) Truncate(size int64) error {
 		return os.Truncate(f.Name(), size)
 	}
 	return f.File.Truncate(size)
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // it cannot sync a directory, and journals its names
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
 }

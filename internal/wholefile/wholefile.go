@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // File is a file that is not in its place yet. Commit puts it there; Discard removes it.
@@ -83,7 +84,8 @@ func (f *File) Write(b []byte) (int, error) {
 // Chmod changes the mode of the file.
 func (f *File) Chmod(mode fs.FileMode) error { return named(f.f.Chmod(mode), f.path) }
 
-// Commit puts the file into its place.
+// Commit puts the file into its place. After a loss of power there is the old file or the
+// new one; SyncDir makes sure of the new one.
 func (f *File) Commit() error {
 	err := f.f.Sync()
 	if closeErr := f.f.Close(); err == nil {
@@ -96,6 +98,23 @@ func (f *File) Commit() error {
 		f.Discard()
 	}
 	return named(err, f.path)
+}
+
+// SyncDir makes the names in a directory durable: those of files that were created, renamed
+// or removed.
+func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" { // it cannot sync a directory, and journals its names
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 // Discard removes the file and leaves the old one in place. It may be called after Commit.

@@ -2,9 +2,11 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +125,36 @@ func TestAFileDoesNotGrowWithWhatIsOver(t *testing.T) {
 	defer f.Close()
 	if got, want := stateOf(t, f), fmt.Sprintf("2:9:90:%s note kept", payload); got != want {
 		t.Errorf("restored %.100q", got)
+	}
+}
+
+// What a group appends is one record: a Sync that begins meanwhile waits for its
+// end.
+func TestASyncWaitsForTheEndOfAGroup(t *testing.T) {
+	t.Parallel()
+	f, _, err := openFile(newDisk(), FileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synced := make(chan error)
+	f.Group(func() {
+		f.Append(Record{Kind: Arrived, PacketID: 1})
+		began := make(chan struct{})
+		go func() {
+			close(began)
+			synced <- f.Sync()
+		}()
+		<-began
+		for range 1000 { // it has its chance, and without the lock it is done by now
+			runtime.Gosched()
+		}
+		f.Append(Record{Kind: Arrived, PacketID: 2})
+	})
+	if err := cmp.Or(<-synced, f.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.log.Next() - 1; got != 1 {
+		t.Errorf("%d records", got)
 	}
 }
 

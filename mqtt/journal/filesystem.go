@@ -5,7 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/mqtools/mqtools/internal/wholefile"
 )
 
 // fileSystem is what a Log needs of the operating system. Tests put one below
@@ -68,20 +69,7 @@ func (d directory) Open(name string, create bool) (file, error) {
 
 func (d directory) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
 
-func (d directory) SyncNames() error {
-	if runtime.GOOS == "windows" { // it cannot sync a directory, and journals its names
-		return nil
-	}
-	f, err := os.Open(string(d))
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
+func (d directory) SyncNames() error { return wholefile.SyncDir(string(d)) }
 
 // osFile is a file of the operating system.
 type osFile struct{ *os.File }

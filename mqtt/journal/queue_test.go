@@ -192,9 +192,16 @@ func (w *world) live(q *Queue) {
 			// a restart may send it as new.
 			q.Append(Record{Kind: Cleared})
 			fresh := map[uint16]int{}
-			for _, id := range slices.Sorted(maps.Keys(ids)) {
-				n := ids[id]
+			for _, n := range ids {
 				delete(w.sent, n)
+			}
+			open := slices.Collect(maps.Values(ids))
+			w.unsent = slices.DeleteFunc(w.unsent, func(n int) bool { return slices.Contains(open, n) })
+			for _, id := range slices.Sorted(maps.Keys(ids)) {
+				if w.r.IntN(2) == 0 && !sync() { // of the client's writer
+					return
+				}
+				n := ids[id]
 				w.unsent = append(w.unsent, n)
 				w.nextID++
 				fresh[w.nextID] = n

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,33 @@ func TestResumeGivesUpWhatTheServerNoLongerTakes(t *testing.T) {
 	c.out("3a 06 0001 74 0002 00")
 	if len(over) != 2 || over[1] != packet.QoSNotSupported || over[3] != packet.RetainNotSupported {
 		t.Errorf("given up: %v", over)
+	}
+}
+
+// A message that waited for the peer's Receive Maximum was not sent, so that the
+// server cannot have delivered it before it lost the session.
+func TestOnlyWhatWasSentIsInDoubt(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{})
+	c.in("20 06 00 00 03 21 0001", "") // Receive Maximum 1
+	c.publish(2, "a", 1)
+	c.publish(2, "b", 2)
+	c.publish(1, "c", 3)
+	c.Swap(nil, 0)
+	c.Lost(nil)
+	var asked []uint64
+	c.s.Doubt = func(tag uint64, publish []byte) bool {
+		asked = append(asked, tag)
+		return false
+	}
+	c.open(packet.V5, Config{})
+	if _, err := c.Next(unhex(t, "20 03 00 00 00"), 0, &c.ev); err != nil {
+		t.Fatal(err)
+	}
+	c.Resume(false, nil)
+	if !slices.Equal(asked, []uint64{1}) || c.s.Open() != 2 {
+		t.Errorf("asked about %v, %d messages open", asked, c.s.Open())
 	}
 }
 
