@@ -235,6 +235,7 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 		defer close(feeding)
 		defer fed()
 		feedErr = feed(ctx)
+		j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
 		if err := s.queue.Sync(); err != nil && feedErr == nil {
 			feedErr = s.failed(err)
 		}
@@ -247,7 +248,6 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 			j.inv.Errorf("%v", err)
 			err = feedErr
 		}
-		j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
 		return j.spoolEnd(ctx, mqtt.Stats{}, err)
 	}
 	j.client = client
@@ -296,7 +296,6 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 	if connection.Disapproved(closeErr) && err == nil {
 		err = j.conn.OperationError(closeErr)
 	}
-	j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
 	return j.spoolEnd(ctx, client.Stats(), cmp.Or(err, feedErr))
 }
 
