@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mqtools/mqtools/mqtt/broker"
+	"github.com/mqtools/mqtools/mqtt/journal"
 )
 
 // TestAKilledPublisherSendsEachMessageOnce kills mqpub --spool at any moment, while it sends at
@@ -89,4 +91,28 @@ func killAgainAndAgain(t *testing.T, h *hub, spool string, words ...string) {
 	ok(t, "", "mqpub", args...)
 	ok(t, "", "mqpub", append(options, "-q", "2", "-t", "n", "-m", "end")...)
 	sub.gets(t, want.String()+"end\n")
+}
+
+// TestWhatAKilledRunDidNotReport opens a spool whose last run was killed after the broker had
+// lost the session: the next run reports the messages that may have arrived twice, once.
+func TestWhatAKilledRunDidNotReport(t *testing.T) {
+	t.Parallel()
+	need(t)
+	dir := filepath.Join(tempDir(t), "spool")
+	h := newHub(t, broker.Options{})
+	args := append(h.addr, "--spool", dir, "-q", "2", "-t", "n", "-m", "a")
+	ok(t, "", "mqpub", args...)
+	q, _, err := journal.OpenQueue(dir, journal.QueueOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.SetState([]byte{0, 0, 0, 0, 2, 1}) // refused, undeliverable, invalid, expired, sent again, not sent again
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const text = "2 messages sent again after the broker lost the session (may arrive twice); 1 message not sent again after the broker lost the session (may not have arrived)"
+	if got := run(t, "", "mqpub", args...); got.code != 7 || strings.Count(got.err, text) != 2 {
+		t.Errorf("code %d, stderr %s", got.code, got.err)
+	}
+	ok(t, "", "mqpub", args...)
 }

@@ -14,16 +14,43 @@ import (
 // report collects the messages that did not arrive. Its methods are safe for concurrent
 // use.
 type report struct {
-	mu          sync.Mutex
-	inv         *cli.Invocation
-	reported    int    // messages reported individually
-	hint        string // printed last
-	denied      uint64 // refused by the broker
-	lost        uint64 // undeliverable, and dropped
+	mu       sync.Mutex
+	inv      *cli.Invocation
+	reported int    // messages reported individually
+	hint     string // printed last
+	tally
 	inputUnread bool   // the input was not read to its end
-	unsendable  uint64 // could not be sent at all
 	barred      uint64 // of the denied, those that were never sent
 	notSent     uint64 // taken from the input but not sent at the end
+
+	keep func(tally) // if not nil, called with mu held after each change of the tally
+}
+
+// tally counts messages that were not delivered exactly once.
+type tally struct {
+	denied     uint64 // refused by the broker
+	lost       uint64 // undeliverable, and dropped
+	unsendable uint64 // could not be sent at all
+	expired    uint64 // before they were sent
+	resent     uint64 // after the broker lost the session: may have arrived twice
+	skipped    uint64 // after the broker lost the session: may not have arrived
+}
+
+// counts returns the counts in the order in which a spool keeps them.
+func (t *tally) counts() [6]*uint64 {
+	return [...]*uint64{&t.denied, &t.lost, &t.unsendable, &t.expired, &t.resent, &t.skipped}
+}
+
+// add adds to the tally.
+func (r *report) add(t tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, n := range t.counts() {
+		*r.counts()[i] += *n
+	}
+	if r.keep != nil {
+		r.keep(r.tally)
+	}
 }
 
 // maxReported is how many messages are reported individually.
@@ -33,9 +60,7 @@ const maxReported = 10
 func (r *report) event(e mqtt.Event) {
 	switch e.Kind {
 	case mqtt.EventRefused:
-		r.mu.Lock()
-		r.denied++
-		r.mu.Unlock()
+		r.add(tally{denied: 1})
 		r.printNumbered(e.Tag, e.Err)
 	case mqtt.EventUndeliverable:
 		u := asUndeliverable(e.Err)
@@ -47,9 +72,7 @@ func (r *report) event(e mqtt.Event) {
 			return
 		}
 		if u.Count == 0 { // the others are counted as unwritten
-			r.mu.Lock()
-			r.lost++
-			r.mu.Unlock()
+			r.add(tally{lost: 1})
 		}
 		r.print(errors.New(describe(u)))
 	}
@@ -58,22 +81,20 @@ func (r *report) event(e mqtt.Event) {
 // rejected counts a message that the client could not send, because of its content or
 // because the broker has announced not to accept such messages.
 func (r *report) rejected(number uint64, err error) {
-	r.mu.Lock()
 	if mqtt.Unsupported(err) {
-		r.denied++
+		r.mu.Lock()
 		r.barred++
+		r.mu.Unlock()
+		r.add(tally{denied: 1})
 	} else {
-		r.unsendable++
+		r.add(tally{unsendable: 1})
 	}
-	r.mu.Unlock()
 	r.printNumbered(number, err)
 }
 
 // invalid counts input that is not a message.
 func (r *report) invalid(err error) {
-	r.mu.Lock()
-	r.unsendable++
-	r.mu.Unlock()
+	r.add(tally{unsendable: 1})
 	r.print(err)
 }
 

@@ -3,6 +3,7 @@ package mqpub
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -34,11 +34,6 @@ type spool struct {
 	room  context.Context
 	full  context.CancelFunc // makes put fail instead of waiting for room
 	lost  chan struct{}      // closed when the client has ended
-
-	mu      sync.Mutex
-	doubt   int // messages that the broker may have had before it lost the session
-	skipped int // those of them that were not sent again
-	expired int
 
 	stuck bool // an undeliverable message has ended the client
 }
@@ -82,15 +77,21 @@ func (j *job) openSpool(mode string) (err error) {
 		_ = q.Close() // nothing was put
 		return err
 	}
-	if s.doubt = q.Doubtful(); s.doubt > 0 {
-		j.inv.Warnf("spool %q: the broker has lost the session before; %s may arrive twice", s.dir, units.Count(s.doubt, "message"))
+	if kept, err := parseTally(q.State()); err != nil {
+		_ = q.Close() // nothing was put
+		return s.failed(err)
+	} else if kept != (tally{}) {
+		j.report.tally = kept
+		_, text := j.report.spoolVerdict()
+		j.inv.Warnf("spool %q: a run that was killed has left unreported: %s", s.dir, strings.Join(text, "; "))
 	}
+	j.report.keep = func(t tally) { q.SetState(t.encode()) }
 	o := &j.conn.Options
 	o.Journal, o.ClientID, o.NewClientID, o.Session.Resume, o.Session.Keep = q, s.owner.id, false, true, false
 	if o.Session.Expiry == 0 {
 		o.Session.Expiry = mqtt.Forever
 	}
-	o.DropProperties, o.InDoubt = true, func(tag uint64, name string) bool { return j.inDoubt(s, tag, name) }
+	o.DropProperties, o.InDoubt = true, func(tag uint64, name string) bool { return j.inDoubt(tag, name) }
 	j.msg.QoS = packet.QoS(s.owner.qos)
 	j.conn.Patient = true
 	j.spool = s
@@ -372,9 +373,7 @@ func (j *job) age(p *packet.Publish, waited time.Duration) bool {
 	}
 	seconds := uint32(max(waited, 0) / time.Second)
 	if seconds >= left {
-		j.spool.mu.Lock()
-		j.spool.expired++
-		j.spool.mu.Unlock()
+		j.report.add(tally{expired: 1})
 		return false
 	}
 	p.Properties, _ = p.Properties.Without(nil, packet.MessageExpiryInterval).AppendUint(packet.MessageExpiryInterval, left-seconds)
@@ -382,16 +381,13 @@ func (j *job) age(p *packet.Publish, waited time.Duration) bool {
 }
 
 // inDoubt is the client's InDoubt.
-func (j *job) inDoubt(s *spool, tag uint64, name string) bool {
+func (j *job) inDoubt(tag uint64, name string) bool {
 	resend := j.inv.Values.InDoubt.Text() != "skip"
-	s.mu.Lock()
-	s.doubt++
-	if !resend {
-		s.skipped++
-	}
-	s.mu.Unlock()
 	what := "is sent again and may arrive twice"
-	if !resend {
+	if resend {
+		j.report.add(tally{resent: 1})
+	} else {
+		j.report.add(tally{skipped: 1})
 		what = "is not sent again and may not have arrived"
 	}
 	j.report.print(fmt.Errorf("message %d (topic %s) %s: the broker lost the session", tag, topic.Quote(name), what))
@@ -402,6 +398,10 @@ func (j *job) inDoubt(s *spool, tag uint64, name string) bool {
 func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 	s := j.spool
 	waiting := s.queue.Len()
+	code, text := j.report.spoolVerdict()
+	if code != 0 {
+		s.queue.SetState(nil) // it is reported below
+	}
 	if closeErr := s.queue.Close(); closeErr != nil {
 		err = s.failed(closeErr)
 		// The disk has less than was put.
@@ -410,7 +410,6 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 			_ = q.Close() // it was only read
 		}
 	}
-	code, text := j.report.spoolVerdict(s)
 	if s.stuck {
 		code = cmp.Or(code, option.ExitLost)
 	}
@@ -447,13 +446,11 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 
 // spoolVerdict returns the exit code for the messages that were not delivered exactly once,
 // and says how many there are. The code is 0 if there are none.
-func (r *report) spoolVerdict(s *spool) (code int, text []string) {
+func (r *report) spoolVerdict() (code int, text []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case r.lost > 0 || s.expired > 0 || s.doubt > 0:
+	case r.lost+r.expired+r.resent+r.skipped > 0:
 		code = option.ExitLost
 	case r.denied > 0:
 		code = option.ExitDenied
@@ -464,13 +461,36 @@ func (r *report) spoolVerdict(s *spool) (code int, text []string) {
 		n    uint64
 		what string
 	}{
-		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.unsendable, "invalid"}, {uint64(s.expired), "expired while waiting"},
-		{uint64(s.doubt - s.skipped), "sent again after the broker lost the session (may arrive twice)"},
-		{uint64(s.skipped), "not sent again after the broker lost the session (may not have arrived)"},
+		{r.denied, "refused"}, {r.lost, "undeliverable"}, {r.unsendable, "invalid"}, {r.expired, "expired while waiting"},
+		{r.resent, "sent again after the broker lost the session (may arrive twice)"},
+		{r.skipped, "not sent again after the broker lost the session (may not have arrived)"},
 	} {
 		if part.n > 0 {
 			text = append(text, units.Count(part.n, "message")+" "+part.what)
 		}
 	}
 	return code, text
+}
+
+// encode returns the tally as a spool keeps it.
+func (t tally) encode() (b []byte) {
+	for _, n := range t.counts() {
+		b = binary.AppendUvarint(b, *n)
+	}
+	return b
+}
+
+// parseTally is the reverse of encode. A spool that keeps nothing has an empty tally.
+func parseTally(b []byte) (t tally, err error) {
+	if len(b) == 0 {
+		return t, nil
+	}
+	for _, n := range t.counts() {
+		v, k := binary.Uvarint(b)
+		if k <= 0 {
+			return tally{}, errors.New("what it keeps of earlier runs is damaged")
+		}
+		*n, b = v, b[k:]
+	}
+	return t, nil
 }

@@ -49,6 +49,7 @@ type Queue struct {
 	over    int               // messages that were finished since the last Trim
 	blocked bool              // Put waits for room
 	note    []byte
+	state   []byte // the owner's
 	changes []byte // encoded, since the last Sync
 	failed  error
 
@@ -83,6 +84,9 @@ const (
 // changeDropped is the encoded kind for a message that is finished without
 // having been sent. Its tag is in the place of a packet.
 const changeDropped Kind = 101
+
+// changeState is the encoded kind for the owner's state: its length and bytes follow.
+const changeState Kind = 102
 
 // ErrTooLarge is the error of Put for a message that does not fit.
 var ErrTooLarge = errors.New("the message is larger than the queue may be")
@@ -169,7 +173,16 @@ func parseEntry(data []byte) (note []byte, e entry, err error) {
 
 // decodeQueueChange is decodeChange for the changes of a queue.
 func decodeQueueChange(b []byte) (r Record, n int, err error) {
-	if Kind(b[0]) != changeDropped {
+	switch Kind(b[0]) {
+	case changeState:
+		size, k := binary.Uvarint(b[1:])
+		if k <= 0 || size > uint64(len(b)-1-k) {
+			return r, 0, errChange
+		}
+		n = 1 + k + int(size)
+		return Record{Kind: changeState, Packet: b[1+k : n]}, n, nil
+	case changeDropped:
+	default:
 		if r, n, err = decodeChange(b); err == nil && r.Kind == changeNote {
 			err = errChange
 		}
@@ -209,6 +222,8 @@ func (q *Queue) apply(r *Record) {
 		q.sent = max(q.sent, r.Tag)
 		q.takeBack(r.Tag)
 		q.finished(r.Tag)
+	case changeState:
+		q.state = append(q.state[:0], r.Packet...)
 	}
 }
 
@@ -308,13 +323,26 @@ func (q *Queue) Len() int {
 	return q.waiting
 }
 
-// Doubtful returns the number of messages that an earlier program was about to
-// send again when it ended, because the server had lost the session: they may
-// have been delivered before.
-func (q *Queue) Doubtful() int {
+// SetState keeps a copy of a few bytes of the owner's, which replace those of an
+// earlier call, for State. They are as durable as what the client appends after
+// them, or more.
+func (q *Queue) SetState(state []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.again)
+	q.apply(&Record{Kind: changeState, Packet: state})
+	q.appendStateLocked()
+}
+
+// State returns a copy of what SetState has kept last, in this process or before.
+func (q *Queue) State() []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.state)
+}
+
+func (q *Queue) appendStateLocked() {
+	q.changes = binary.AppendUvarint(append(q.changes, byte(changeState)), uint64(len(q.state)))
+	q.changes = append(q.changes, q.state...)
 }
 
 // Next returns the first message that was not sent and the time when it was
@@ -423,14 +451,17 @@ func (q *Queue) Sync() error {
 		defer q.mu.Unlock()
 		return q.failed
 	}
+	needed, trim := uint64(0), q.over >= trimAfter || q.blocked && q.over > 0
+	if trim && len(q.state) > 0 { // the record that has it may be removed
+		q.appendStateLocked()
+	}
 	if len(q.changes) > 0 {
 		block := append([]byte{queueChanges}, q.changes...)
 		q.changes = q.changes[:0]
 		_, q.failed = q.log.Append(block)
 	}
-	needed, trim := uint64(0), false
-	if q.over >= trimAfter || q.blocked && q.over > 0 {
-		needed, trim, q.over = q.neededLocked(), true, 0
+	if trim {
+		needed, q.over = q.neededLocked(), 0
 	}
 	err := q.failed
 	q.mu.Unlock()

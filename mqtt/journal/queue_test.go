@@ -78,6 +78,8 @@ type world struct {
 	nextID  uint16
 	unsynct []int // put or sent since the last Sync
 	unsent  []int
+	state   int // of the owner: how often the session was lost
+	kept    int // the state at the last Sync that succeeded
 }
 
 // check compares what a queue holds after a crash with what it must hold.
@@ -120,6 +122,11 @@ func (w *world) check(d *disk, opt QueueOptions) {
 			w.t.Fatalf("the note is of message %d, but message %d was kept", note, n)
 		}
 	}
+	state, _ := strconv.Atoi(string(q.State()))
+	if state < w.kept || state > w.state {
+		w.t.Fatalf("the state is %d; it was set to %d before the last Sync, and to %d after it", state, w.kept, w.state)
+	}
+	w.state, w.kept = state, state
 }
 
 // live uses a queue as a client does, until a call fails.
@@ -139,7 +146,7 @@ func (w *world) live(q *Queue) {
 		for _, n := range w.unsent {
 			w.sent[n] = true
 		}
-		w.unsynct, w.unsent = nil, nil
+		w.unsynct, w.unsent, w.kept = nil, nil, w.state
 		return true
 	}
 	for range 40 {
@@ -190,6 +197,8 @@ func (w *world) live(q *Queue) {
 			}
 			// The session is lost, and all is sent again under new identifiers. Until that is durable,
 			// a restart may send it as new.
+			w.state++
+			q.SetState([]byte(strconv.Itoa(w.state)))
 			q.Append(Record{Kind: Cleared})
 			fresh := map[uint16]int{}
 			for _, n := range ids {
