@@ -27,7 +27,7 @@ var layers = []struct {
 	{"internal/cli", 4}, {"internal/connection", 5}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
-	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/mutate", 7},
+	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/chaos", 7}, {"internal/tools/mutate", 7},
 	{"cmd/mqpub", 7}, {"cmd/mqsub", 7}, {"cmd/mqbench", 7}, {"examples/bridge", 3},
 }
 
@@ -40,7 +40,7 @@ var only = map[string][]string{
 	"github.com/urfave/cli/v2":   {"internal/option"},
 	"github.com/mattn/go-isatty": {"internal/cli"},
 	"golang.org/x/term":          {"internal/cli"},
-	"os/signal":                  {"internal/cli", "examples/bridge"},
+	"os/signal":                  {"internal/cli", "examples/bridge", "internal/tools/chaos"},
 	"github.com/fatih/color":     {"internal/cli", "format"},
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},

@@ -30,6 +30,7 @@ type Proxy struct {
 	split   bool
 	refuse  bool
 	stalled chan struct{} // closed when the stall ends; nil: no stall
+	muted   chan struct{} // the same, of what the server sends
 }
 
 // New returns a proxy that accepts connections from ln, which it closes, and opens them
@@ -76,21 +77,37 @@ func (p *Proxy) Refuse(on bool) {
 }
 
 // Stall stops or resumes the traffic in both directions.
-func (p *Proxy) Stall(on bool) {
+func (p *Proxy) Stall(on bool) { p.hold(&p.stalled, on) }
+
+// Mute stops or resumes the traffic from the server to the client: the server goes on
+// receiving, and the client hears nothing.
+func (p *Proxy) Mute(on bool) { p.hold(&p.muted, on) }
+
+func (p *Proxy) hold(until *chan struct{}, on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case on && p.stalled == nil:
-		p.stalled = make(chan struct{})
-	case !on && p.stalled != nil:
-		close(p.stalled)
-		p.stalled = nil
+	case on && *until == nil:
+		*until = make(chan struct{})
+	case !on && *until != nil:
+		close(*until)
+		*until = nil
 	}
 }
 
 // Cut resets n connections, chosen at random, or all of them if n < 0, and returns how
 // many it has reset. What the proxy holds of them is lost.
-func (p *Proxy) Cut(n int) int {
+func (p *Proxy) Cut(n int) int { return p.end(n, (*link).reset) }
+
+// HangUp is Cut, but closes the connections instead of resetting them.
+func (p *Proxy) HangUp(n int) int {
+	return p.end(n, func(l *link) {
+		l.end()
+		_, _ = l.client.Close(), l.server.Close()
+	})
+}
+
+func (p *Proxy) end(n int, how func(*link)) int {
 	p.mu.Lock()
 	var chosen []*link
 	for l := range p.links {
@@ -105,7 +122,7 @@ func (p *Proxy) Cut(n int) int {
 	}
 	p.mu.Unlock()
 	for _, l := range chosen {
-		l.reset()
+		how(l)
 	}
 	return len(chosen)
 }
@@ -227,14 +244,17 @@ func (p *Proxy) pump(l *link, to, from net.Conn) {
 		}
 		for len(parcel.data) > 0 {
 			p.mu.Lock()
-			stalled, n := p.stalled, len(parcel.data)
+			held, n := p.stalled, len(parcel.data)
+			if held == nil && to == l.client {
+				held = p.muted
+			}
 			if p.split {
 				n = 1 + p.rand.IntN(min(n, 7))
 			}
 			p.mu.Unlock()
-			if stalled != nil {
+			if held != nil {
 				select {
-				case <-stalled:
+				case <-held:
 					continue
 				case <-l.cut.Done():
 					return

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,4 +186,67 @@ func listen(t *testing.T) net.Listener {
 	}
 	t.Cleanup(func() { ln.Close() })
 	return ln
+}
+
+func TestMutesTheServerOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, client, server := through(t, func(p *Proxy) { p.Mute(true) })
+		go func() { _, _ = client.Write([]byte("ask")) }()
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(server, got); err != nil || string(got) != "ask" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		heard := make(chan string, 1)
+		go func() {
+			answer := make([]byte, 6)
+			n, _ := io.ReadFull(client, answer)
+			heard <- string(answer[:n])
+		}()
+		_, _ = server.Write([]byte("answer"))
+		synctest.Wait()
+		select {
+		case got := <-heard:
+			t.Fatalf("muted, and %q is heard", got)
+		default:
+		}
+		p.Mute(false)
+		if got := <-heard; got != "answer" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestHangUpIsNoReset(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	p := New(ln, func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", back.Addr().String())
+	}, 1)
+	defer p.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := back.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for p.HangUp(-1) == 0 { // the proxy may not know the connection yet
+		runtime.Gosched()
+	}
+	for side, nc := range map[string]net.Conn{"client": client, "server": server} {
+		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the %s reads %v", side, err)
+		}
+	}
 }

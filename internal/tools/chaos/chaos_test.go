@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "witness" {
+		fmt.Fprintln(os.Stderr, "witness:", witnessCommand(os.Args[2:]))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ sent, got, want string }{
+		{"a b c", "a b c", "0 lost, 0 repeated, 0 never sent, 0 out of order"},
+		{"a b c", "a c", `1 lost, 0 repeated, 0 never sent, 0 out of order; first "b\n" is lost`},
+		{"a b c", "a b b c a", "0 lost, 2 repeated, 0 never sent, 0 out of order"},
+		{"a b c", "a c b", `0 lost, 0 repeated, 0 never sent, 1 out of order; first "b\n" is out of order`},
+		{"a b c", "a bc", `2 lost, 0 repeated, 1 never sent, 0 out of order; first "bc\n" was never sent`},
+		{"a b a", "a b a", "0 lost, 1 repeated, 0 never sent, 0 out of order"},
+		{"a b c", "", `3 lost, 0 repeated, 0 never sent, 0 out of order; first "a\n" is lost`},
+	} {
+		lines := func(words string) []byte {
+			var b []byte
+			for _, w := range strings.Fields(words) {
+				b = append(append(b, w...), '\n')
+			}
+			return b
+		}
+		if got := compare(lines(c.sent), lines(c.got)).String(); got != c.want {
+			t.Errorf("%q as %q: %s, want %s", c.sent, c.got, got, c.want)
+		}
+	}
+}
+
+// TestTrials makes a trial with an honest witness, and some with one that does a message
+// wrong, which must be found.
+func TestTrials(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds and runs the tools")
+	}
+	bin := t.TempDir()
+	if err := build(bin); err != nil {
+		t.Fatal(err)
+	}
+	for wrong, want := range map[string]string{
+		"":       "",
+		"lose":   "1 lost",
+		"repeat": "at QoS 2: 0 lost, 1 repeated",
+		"swap":   "1 out of order",
+	} {
+		t.Run("witness"+wrong, func(t *testing.T) {
+			t.Parallel()
+			p := planOf(1, false)
+			p.qos, p.lines, p.receive, p.rotate, p.disks, p.terminated = 2, 500, [2]int{}, true, time.Second, 20
+			if wrong != "" { // one fault is enough
+				p.cuts, p.disks, p.kills = time.Hour, time.Hour, [3]time.Duration{time.Hour, time.Hour, time.Hour}
+			}
+			if wrong == "swap" { // with messages that wait for their turn
+				p.receive[1], p.versions[1] = 1, "5"
+			}
+			tr, err := newTrial(t.TempDir(), bin, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr.wrong = wrong
+			err = tr.run(context.Background(), 2*time.Second)
+			tr.close(true)
+			if want == "" && (err != nil || tr.faults.Load() == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("after %d faults: %v", tr.faults.Load(), err)
+			}
+		})
+	}
+}

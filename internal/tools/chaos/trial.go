@@ -1,0 +1,578 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/mqtools/mqtools/internal/bench/fault"
+)
+
+// plan is what a seed decides of a trial.
+type plan struct {
+	seed       uint64
+	lose       bool // the witness loses sessions of the publisher
+	losses     int  // at how many of 100 connects
+	qos        int
+	versions   [2]string // of mqpub and mqsub
+	inflight   int       // -M; 0: the default
+	receive    [2]int    // Receive Maximum of the witness and of mqsub; 0: none
+	lines      int
+	rotate     bool
+	cuts       time.Duration // mean time between two faults of the network
+	kills      [3]time.Duration
+	disks      time.Duration
+	small      bool // the files are on a small disk of their own, where syncing takes no time
+	terminated int  // percent of the ends of a tool that are SIGTERM instead of SIGKILL
+}
+
+func planOf(seed uint64, lose bool) plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	pick := func(n ...int) int { return n[r.IntN(len(n))] }
+	p := plan{seed: seed, lose: lose, losses: 30, qos: pick(1, 2, 2), inflight: pick(0, 1, 10, 100), lines: pick(500, 2000, 5000),
+		rotate: r.IntN(3) == 0, small: canMount && seed%2 == 0, terminated: pick(0, 20, 50), disks: time.Duration(pick(800, 2000, 10000)) * time.Millisecond,
+		cuts: time.Duration(pick(100, 300, 1000)) * time.Millisecond}
+	p.receive = [2]int{pick(0, 0, 1, 10), pick(0, 0, 1, 20)}
+	for i := range p.versions {
+		p.versions[i] = []string{"5", "5", "311"}[r.IntN(3)]
+	}
+	for i := range p.kills {
+		p.kills[i] = time.Duration(pick(600, 1000, 3000)) * time.Millisecond
+	}
+	return p
+}
+
+func (p plan) String() string {
+	return fmt.Sprintf("seed %d: QoS %d, MQTT %s and %s, -M %d, Receive Maximum %d and %d, %d lines, rotate %v, lose %v",
+		p.seed, p.qos, p.versions[0], p.versions[1], p.inflight, p.receive[0], p.receive[1], p.lines, p.rotate, p.lose)
+}
+
+// trial carries the lines of a file through mqpub follow, the witness and mqsub --output-file
+// while all of them and what is between them break.
+type trial struct {
+	plan
+	bin, dir, disk string
+	wrong          string // of the witness
+	proxy          *fault.Proxy
+
+	faults atomic.Int64
+	quiet  chan struct{} // closed when the faults end
+
+	mu      sync.Mutex
+	written int // lines in the file
+	wrongs  []string
+	counts  map[string]int // of faults
+	doubt   int            // messages that mqpub has reported as sent again
+	full    time.Time      // until then, or a while longer, the disk may have been full
+	runs    map[*exec.Cmd]*bool
+	early   int // lines that have arrived while there were faults
+	twice   int // messages that the witness has accepted twice
+}
+
+func (t *trial) fails(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wrongs = append(t.wrongs, fmt.Sprintf(format, args...))
+}
+
+// did counts faults.
+func (t *trial) did(kind string, n int) {
+	t.faults.Add(int64(n))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[kind] += n
+}
+
+func (t *trial) file(name string) string { return filepath.Join(t.dir, name) }
+
+// every calls f at random times until the faults end.
+func (t *trial) every(mean time.Duration, r *rand.Rand, f func()) {
+	for {
+		select {
+		case <-t.quiet:
+			return
+		case <-time.After(time.Duration(r.ExpFloat64() * float64(mean))):
+			f()
+		}
+	}
+}
+
+// pause waits for a random time.
+func (t *trial) pause(r *rand.Rand, most time.Duration) {
+	select {
+	case <-t.quiet:
+	case <-time.After(time.Duration(r.Int64N(int64(most)))):
+	}
+}
+
+// run makes a trial with faults for a time, and checks what has arrived.
+func (t *trial) run(ctx context.Context, faulty time.Duration) error {
+	if err := t.open(); err != nil {
+		return err
+	}
+	defer t.proxy.Close()
+	witness, err := t.startWitness()
+	if err != nil {
+		return err
+	}
+	defer func() { witness.end(os.Kill) }()
+	if code, text := t.tool(ctx, "mqsub", "-E"); code != 0 {
+		return fmt.Errorf("subscribing: mqsub ends with %d: %s", code, text)
+	}
+	var all sync.WaitGroup
+	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(t.seed, stream)) }
+	all.Go(func() { t.write(random(2), faulty*3/4) })
+	all.Go(func() { t.keepRunning(random(3), t.kills[0], "mqpub") })
+	all.Go(func() { t.keepRunning(random(4), t.kills[1], "mqsub") })
+	all.Go(func() {
+		r := random(5)
+		t.every(t.kills[2], r, func() {
+			t.endWitness(witness)
+			t.did("broker killed", 1)
+			t.pause(r, 200*time.Millisecond)
+			if witness, err = t.startWitness(); err != nil {
+				t.fails("%v", err)
+			}
+		})
+	})
+	all.Go(func() { t.breakNetwork(random(6)) })
+	all.Go(func() { t.breakDisks(random(7)) })
+	select {
+	case <-time.After(faulty):
+	case <-ctx.Done():
+	}
+	close(t.quiet)
+	all.Wait()
+	early, _ := os.ReadFile(filepath.Join(t.disk, "out"))
+	t.early = bytes.Count(early, []byte("\n"))
+	if err != nil || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	// Whatever has happened, quiet runs bring the rest.
+	if code, text := t.tool(ctx, "mqpub", "--end"); code != 0 && !(t.lose && code == 7) {
+		t.fails("at last, mqpub ends with %d: %s", code, text)
+	}
+	if code, text := t.tool(ctx, "mqsub", "--idle-timeout", "2"); code != 27 {
+		t.fails("at last, mqsub ends with %d: %s", code, text)
+	}
+	t.endWitness(witness)
+	return t.check()
+}
+
+// open opens the proxy.
+func (t *trial) open() error {
+	t.quiet, t.counts, t.runs = make(chan struct{}), map[string]int{}, map[*exec.Cmd]*bool{}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	t.proxy = fault.New(ln, func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", t.file("socket"))
+	}, t.seed)
+	return nil
+}
+
+// args returns the command line of a tool.
+func (t *trial) args(tool string) []string {
+	_, port, _ := net.SplitHostPort(t.proxy.Addr().String())
+	common := []string{"-h", "127.0.0.1", "-p", port, "-q", strconv.Itoa(t.qos), "-t", "n", "--config", "none", "--reconnect-delay", "0.05", "--retry"}
+	if tool == "mqsub" {
+		common = append(common, "-V", t.versions[1], "-c", "-i", "sub")
+		if t.versions[1] == "5" {
+			common = append(common, "-x", "3600")
+		}
+		if t.versions[1] == "5" && t.receive[1] > 0 {
+			common = append(common, "--receive-maximum", strconv.Itoa(t.receive[1]))
+		}
+		return append(common, "--output-file", filepath.Join(t.disk, "out"))
+	}
+	if t.inflight > 0 {
+		common = append(common, "-M", strconv.Itoa(t.inflight))
+	}
+	return append(append([]string{"follow", t.file("in")}, common...), "-V", t.versions[0], "-i", "pub", "--spool", filepath.Join(t.disk, "spool"))
+}
+
+// tool runs a tool to its end.
+func (t *trial) tool(ctx context.Context, tool string, more ...string) (int, string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	args := append(t.args(tool), more...)
+	if more[0] == "-E" {
+		args = append(args[:len(args)-3], "-E")
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(t.bin, tool), args...)
+	var text bytes.Buffer
+	cmd.Stderr = &text
+	_ = cmd.Run()
+	t.heard(text.String())
+	return cmd.ProcessState.ExitCode(), text.String()
+}
+
+// process is a running program.
+type process struct {
+	cmd    *exec.Cmd
+	said   bytes.Buffer // standard error, complete when it has ended
+	exited chan struct{}
+}
+
+func start(name string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(name, args...), exited: make(chan struct{})}
+	p.cmd.Stderr = &p.said
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.exited)
+		_ = p.cmd.Wait()
+	}()
+	return p, nil
+}
+
+// end sends a signal and waits for the end.
+func (p *process) end(s os.Signal) {
+	_ = p.cmd.Process.Signal(s)
+	<-p.exited
+}
+
+func (t *trial) startWitness() (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	lose := 0
+	if t.lose {
+		lose = t.losses
+	}
+	return start(self, "witness", t.file("socket"), t.file("log"), strconv.Itoa(t.receive[0]), strconv.Itoa(lose), t.wrong, strconv.FormatUint(t.seed, 10))
+}
+
+// endWitness kills the witness. It must have had nothing to say.
+func (t *trial) endWitness(p *process) {
+	if p.end(os.Kill); p.said.Len() > 0 {
+		t.fails("%s", p.said.String())
+	}
+}
+
+// write writes the file that mqpub follows, in pieces that end anywhere, and may rename it
+// once.
+func (t *trial) write(r *rand.Rand, within time.Duration) {
+	var all []byte
+	ends := []int{}
+	for i := range t.lines {
+		all = fmt.Appendf(all, "%d-%d %s\n", t.seed, i, strings.Repeat("z", r.IntN(4)*50))
+		ends = append(ends, len(all))
+	}
+	open := func() *os.File {
+		f, err := os.OpenFile(t.file("in"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			t.fails("%v", err)
+		}
+		return f
+	}
+	f := open()
+	pieces := 5 + r.IntN(40)
+	rotation := 0 // byte at which a new file begins
+	if t.rotate {
+		rotation = ends[len(ends)/3+r.IntN(len(ends)/3)]
+	}
+	from := 0
+	for i := range pieces {
+		to := len(all) * (i + 1) / pieces
+		if i < pieces-1 {
+			to = max(from, to-r.IntN(60))
+		}
+		if rotation > 0 && to >= rotation {
+			_, _ = f.Write(all[from:rotation])
+			_ = f.Close()
+			if err := os.Rename(t.file("in"), t.file("in.1")); err != nil {
+				t.fails("%v", err)
+			}
+			f = open()
+			from, rotation = rotation, 0
+		}
+		if _, err := f.Write(all[from:to]); err != nil {
+			t.fails("%v", err)
+		}
+		from = to
+		t.mu.Lock()
+		for t.written < len(ends) && ends[t.written] <= to {
+			t.written++
+		}
+		t.mu.Unlock()
+		time.Sleep(time.Duration(r.Int64N(2 * int64(within) / int64(pieces))))
+	}
+	_ = f.Close()
+	if err := os.WriteFile(t.file("all"), all, 0o600); err != nil {
+		t.fails("%v", err)
+	}
+}
+
+// keepRunning starts a tool again whenever it has ended, and ends it again and again.
+func (t *trial) keepRunning(r *rand.Rand, mean time.Duration, tool string) {
+	for {
+		select {
+		case <-t.quiet:
+			return
+		default:
+		}
+		p, err := start(filepath.Join(t.bin, tool), t.args(tool)...)
+		if err != nil {
+			t.fails("%v", err)
+			return
+		}
+		struck := false
+		t.mu.Lock()
+		t.runs[p.cmd] = &struck
+		t.mu.Unlock()
+		began := time.Now()
+		signal := os.Signal(os.Kill)
+		if r.IntN(100) < t.terminated {
+			signal = syscall.SIGTERM
+		}
+		stopped := true
+		select {
+		case <-p.exited:
+			stopped = false
+		case <-t.quiet:
+			signal = syscall.SIGTERM
+		case <-time.After(50*time.Millisecond + time.Duration(r.ExpFloat64()*float64(mean))):
+			if r.IntN(2) == 0 {
+				t.awaitWrite(p, tool)
+			}
+			t.did(tool+" "+map[bool]string{true: "killed", false: "terminated"}[signal == os.Kill], 1)
+		}
+		if stopped {
+			_ = p.cmd.Process.Signal(signal)
+			select {
+			case <-p.exited:
+			case <-time.After(30 * time.Second):
+				t.fails("%s does not end at %v", tool, signal)
+				p.end(os.Kill)
+			}
+		}
+		t.mu.Lock()
+		delete(t.runs, p.cmd)
+		full := struck || t.full.After(began)
+		t.mu.Unlock()
+		t.ended(tool, p, stopped, signal, full)
+		if !stopped {
+			t.pause(r, 100*time.Millisecond)
+		}
+	}
+}
+
+// awaitWrite returns when a tool has just written, before it can have gone on: to its output
+// file, or to its spool.
+func (t *trial) awaitWrite(p *process, tool string) {
+	path := filepath.Join(t.disk, "out")
+	if tool == "mqpub" {
+		found, _ := filepath.Glob(filepath.Join(t.disk, "spool", "*.log"))
+		if len(found) == 0 {
+			return
+		}
+		path = found[len(found)-1]
+	}
+	size := func() int64 {
+		st, err := os.Stat(path)
+		if err != nil {
+			return -1
+		}
+		return st.Size()
+	}
+	before := size()
+	for end := time.Now().Add(200 * time.Millisecond); size() == before && time.Now().Before(end); {
+		select {
+		case <-p.exited:
+			return
+		default:
+		}
+	}
+}
+
+var (
+	queuedText = regexp.MustCompile(`(\d+) messages? queued in`)
+	resentText = regexp.MustCompile(`(\d+) messages? sent again after the broker lost the session`)
+)
+
+// ended checks what a run has ended with, and said.
+func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, full bool) {
+	text, code := p.said.String(), p.cmd.ProcessState.ExitCode()
+	switch p.cmd.ProcessState.String() {
+	case "signal: killed":
+		code = 137
+	case "signal: terminated":
+		code = 143
+	}
+	t.heard(text)
+	switch {
+	case stopped && signal == os.Kill && code == 137:
+	case full && code == 6: // and whatever ended it otherwise
+	case tool == "mqsub" && stopped && code == 143:
+	case tool == "mqpub" && stopped && code == 143:
+		t.atLeast(0, text)
+	case tool == "mqpub" && (stopped || full) && code == 75:
+		said := queuedText.FindStringSubmatch(text)
+		if said == nil {
+			t.fails("mqpub ends with 75 and says %q", text)
+			return
+		}
+		n, _ := strconv.Atoi(said[1])
+		if !full {
+			t.atLeast(n, text)
+		}
+	case tool == "mqpub" && t.lose && stopped && code == 7:
+	default:
+		t.fails("%s ends with %d (stopped %v, disk full %v): %s", tool, code, stopped, full, text)
+	}
+	if !t.lose && (strings.Contains(text, "lost the session") || resentText.MatchString(text)) || strings.Contains(text, "is not as it was committed") {
+		t.fails("%s says: %s", tool, text)
+	}
+	if strings.Contains(text, "panic") || strings.Contains(text, "goroutine ") {
+		t.fails("%s: %s", tool, text)
+	}
+}
+
+// heard adds up the messages that mqpub reports as sent again.
+func (t *trial) heard(text string) {
+	if strings.Contains(text, "has left unreported") {
+		// The same count stands in the verdict, if there is one.
+		_, text, _ = strings.Cut(text, "has left unreported")
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	if m := resentText.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		t.mu.Lock()
+		t.doubt += n
+		t.mu.Unlock()
+	}
+}
+
+// atLeast checks that mqpub, which has ended with n messages in its spool, has not left out
+// any whose delivery has begun and not ended. n cannot be more than was written.
+func (t *trial) atLeast(n int, text string) {
+	l, err := readLog(t.file("log"))
+	if err != nil {
+		t.fails("%v", err)
+		return
+	}
+	t.mu.Lock()
+	written := t.written
+	t.mu.Unlock()
+	if n < l.open || n > written {
+		t.fails("mqpub reports %d of %d messages as queued, but %d are open: %s", n, written, l.open, text)
+	}
+}
+
+// breakNetwork breaks connections in all ways that the proxy knows.
+func (t *trial) breakNetwork(r *rand.Rand) {
+	p := t.proxy
+	t.every(t.cuts, r, func() {
+		switch r.IntN(8) {
+		case 0:
+			t.did("connection reset", p.Cut(1))
+		case 1:
+			t.did("connection reset", p.Cut(-1))
+		case 2:
+			t.did("connection closed", p.HangUp(1))
+		case 3:
+			t.did("stall", p.Open())
+			p.Stall(true)
+			t.pause(r, 300*time.Millisecond)
+			if r.IntN(2) == 0 {
+				t.did("connection reset", p.Cut(-1))
+			}
+			p.Stall(false)
+		case 4:
+			t.did("cut in pieces", p.Open())
+			p.Split(true)
+			t.pause(r, 100*time.Millisecond)
+			if r.IntN(2) == 0 {
+				t.did("connection reset", p.Cut(-1))
+			}
+			p.Split(false)
+		case 5:
+			t.did("answers lost", p.Open())
+			p.Mute(true)
+			t.pause(r, 200*time.Millisecond)
+			p.Cut(-1)
+			p.Mute(false)
+		case 6:
+			t.did("refused", 1)
+			p.Refuse(true)
+			p.Cut(1)
+			t.pause(r, 200*time.Millisecond)
+			p.Refuse(false)
+		case 7:
+			p.Delay(time.Duration(r.IntN(20))*time.Millisecond, 0)
+		}
+	})
+	p.Delay(0, 0)
+}
+
+// breakDisks tears writes and fills the disk.
+func (t *trial) breakDisks(r *rand.Rand) {
+	t.every(t.disks, r, func() {
+		if t.small && r.IntN(2) == 0 {
+			t.fill(r)
+			return
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for cmd, struck := range t.runs {
+			var files []string
+			for _, glob := range []string{"out", "out.journal/*", "spool/*"} {
+				found, _ := filepath.Glob(filepath.Join(t.disk, glob))
+				files = append(files, found...)
+			}
+			if len(files) == 0 {
+				return
+			}
+			st, err := os.Stat(files[r.IntN(len(files))])
+			if err == nil && limitFiles(cmd.Process.Pid, uint64(st.Size())+uint64(r.IntN(300))) == nil {
+				*struck = true
+				t.counts["write torn"]++
+				t.faults.Add(1)
+				return
+			}
+		}
+	})
+}
+
+// fill fills the disk of the tools for a moment.
+func (t *trial) fill(r *rand.Rand) {
+	t.mu.Lock()
+	t.full = time.Now().Add(time.Hour)
+	t.mu.Unlock()
+	t.did("disk full", 1)
+	path := filepath.Join(t.disk, "ballast")
+	f, err := os.Create(path)
+	if err == nil {
+		for size := 1 << 20; size > 0; {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				size /= 16
+			}
+		}
+		t.pause(r, 400*time.Millisecond)
+		err = errors.Join(f.Close(), os.Remove(path))
+	}
+	if err != nil {
+		t.fails("%v", err)
+	}
+	t.mu.Lock()
+	t.full = time.Now()
+	t.mu.Unlock()
+}
