@@ -446,7 +446,7 @@ func (c *Client) DiscardSession(ctx context.Context) error {
 func (c *Client) configLocked(v packet.Version) session.Config {
 	o := &c.opt
 	cfg := session.Config{
-		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, TopicAliasMaximum: o.TopicAliasMaximum,
+		MaxPacket: o.MaxPacket, ReceiveMaximum: o.ReceiveMaximum, ReceiveLimit: o.ReceiveLimit, TopicAliasMaximum: o.TopicAliasMaximum,
 		SendWindow: o.MaxInflight, SendBytes: o.MaxHeld, SendAliases: o.SendAliases,
 	}
 	if v < packet.V5 { // before 5.0 the server cannot announce its limit

@@ -126,6 +126,10 @@ type Options struct {
 	// enforced; 0 means the limits of the protocol.
 	ReceiveMaximum uint16
 	MaxPacket      int
+	// ReceiveLimit is how many unacknowledged messages are accepted if that is
+	// more than ReceiveMaximum: mosquitto 2.0 sends more than was announced
+	// when it resumes a session.
+	ReceiveLimit uint16
 	// TopicAliasMaximum is the number of topic aliases that the server may use,
 	// SendAliases the number that this client uses.
 	TopicAliasMaximum, SendAliases uint16

@@ -154,12 +154,20 @@ func (c *Connection) readSession() error {
 	} else if s.Resume {
 		s.Expiry = mqtt.Forever
 	}
+	if c.inv.Tool.Bit == option.Sub && !v.ReceiveMaximum.IsSet() && (s.Resume || s.Keep) {
+		o.ReceiveMaximum, o.ReceiveLimit = keptReceiveMaximum, 65535
+	}
 	o.NewClientID = o.NewClientID || o.ClientID == "" // the broker assigns one
 	if s.Resume && o.ClientID == "" {
 		return v.DisableCleanSession.Lacks("a client ID").WithHint("add --id NAME")
 	}
 	return nil
 }
+
+// keptReceiveMaximum is the default Receive Maximum of a subscriber whose session is kept: how many
+// messages, at most, a crash repeats. It is a wish, since mosquitto 2.0 sends more when it
+// resumes a session.
+const keptReceiveMaximum = 1000
 
 // oldInflight is the number of messages at QoS 2 in flight to a broker that cannot announce
 // its limit: mosquitto closes the connection at one more.

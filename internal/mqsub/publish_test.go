@@ -57,7 +57,7 @@ func TestRepliesThatTheBrokerRefusesAreReportedAndCounted(t *testing.T) {
 func TestRepliesInAnOldSessionAreNotTakenForOldOnes(t *testing.T) {
 	t.Parallel()
 	b := Start(t, []Step{
-		{"10 13 0004 4d515454 05 00 0000 05 11 ffffffff 0001 61", "20 03 01 00 00"},
+		{"10 16 0004 4d515454 05 00 0000 08 11 ffffffff 21 03e8 0001 61", "20 03 01 00 00"},
 		{subscribe, suback + request2},
 		{"32 07 0001 72 0002 00 78", ""},
 		{"50 02 0007", "62 02 0007"}, {"70 02 0007", "40 02 0002"}, {bye, ""}, // the answer to the reply comes last: the end waits for it

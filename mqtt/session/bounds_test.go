@@ -83,6 +83,22 @@ func TestEveryAcknowledgementGivesAPlaceOfOurReceiveMaximumBack(t *testing.T) {
 	}
 }
 
+// More than what was announced is accepted, and counted, up to a limit.
+func TestALimitAboveTheReceiveMaximum(t *testing.T) {
+	t.Parallel()
+	c := &client{t: t}
+	c.open(packet.V5, Config{ReceiveMaximum: 1, ReceiveLimit: 3})
+	c.in("20 03 00 00 00", "")
+	for _, wire := range []string{"34 06 0001 74 0001 00", "34 06 0001 74 0002 00", "34 06 0001 74 0003 00"} {
+		c.in(wire, "")
+	}
+	c.Ack(2, 1, packet.Success)
+	c.out("50 02 0001")
+	c.in("62 02 0001", "70 02 0001")
+	c.in("32 06 0001 74 0004 00", "")
+	c.refuses("32 06 0001 74 0005 00", packet.ReceiveMaximumExceeded, "e0 01 93")
+}
+
 // A PUBREL whose PUBLISH came on an earlier connection used no slot on this
 // one, and frees none.
 func TestAPUBRELOfAnEarlierConnectionGivesNoPlaceBack(t *testing.T) {

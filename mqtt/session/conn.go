@@ -53,6 +53,7 @@ func (e *TooLarge) Is(target error) bool { return target == ErrTooLarge }
 type Config struct {
 	MaxPacket         int           // in bytes; default: the protocol's limit, 1 MiB before a server's Accept
 	ReceiveMaximum    uint16        // unacknowledged inbound messages; default 65,535, and always before 5.0
+	ReceiveLimit      uint16        // unacknowledged inbound messages that are accepted; default, and at least, ReceiveMaximum
 	TopicAliasMaximum uint16        // inbound topic aliases; default none
 	MaximumQoS        packet.QoS    // S: of inbound messages; used if LimitQoS is set
 	LimitQoS          bool          // S

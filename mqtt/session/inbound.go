@@ -380,11 +380,11 @@ func (c *Conn) reused(id uint16, m inbound) inbound {
 }
 
 // takeQuota counts an inbound message against our Receive Maximum
-// (MQTT-3.3.4-7, -8).
+// (MQTT-3.3.4-7, -8), or what is accepted beyond it.
 func (c *Conn) takeQuota() error {
-	if c.waiting >= int(c.cfg.ReceiveMaximum) {
+	if limit := int(max(c.cfg.ReceiveMaximum, c.cfg.ReceiveLimit)); c.waiting >= limit {
 		return &packet.Error{Type: packet.PUBLISH, Reason: packet.ReceiveMaximumExceeded, Rule: "MQTT-3.3.4-7",
-			Text: "more than " + strconv.Itoa(int(c.cfg.ReceiveMaximum)) + " unacknowledged messages", Offset: -1}
+			Text: "more than " + strconv.Itoa(limit) + " unacknowledged messages", Offset: -1}
 	}
 	c.waiting++
 	return nil

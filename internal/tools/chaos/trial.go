@@ -339,7 +339,7 @@ func (t *trial) keepRunning(r *rand.Rand, mean time.Duration, tool string) {
 		t.runs[p.cmd] = &struck
 		t.mu.Unlock()
 		began := time.Now()
-		signal := os.Signal(os.Kill)
+		signal := os.Kill
 		if r.IntN(100) < t.terminated {
 			signal = syscall.SIGTERM
 		}
