@@ -44,13 +44,12 @@ type Queue struct {
 	cleared map[uint64]uint16 // tags that the client has taken back to send them again, with their old identifiers
 	again   []uint64          // tags that an earlier program has taken back, ascending
 	sent    uint64            // no later message was sent
-	last    uint64            // tag of the last message
 	waiting int               // messages that are not finished
 	over    int               // messages that were finished since the last Trim
 	blocked bool              // Put waits for room
-	note    []byte
-	state   []byte // the owner's
-	changes []byte // encoded, since the last Sync
+	note    []byte            // of the last message that had one
+	state   []byte            // the owner's
+	changes []byte            // encoded, since the last Sync
 	failed  error
 
 	ahead *Cursor // of Next
@@ -85,8 +84,12 @@ const (
 // having been sent. Its tag is in the place of a packet.
 const changeDropped Kind = 101
 
-// changeState is the encoded kind for the owner's state: its length and bytes follow.
-const changeState Kind = 102
+// changeState is the encoded kind for the owner's state, and changeLastNote that for the
+// last note: the length and the bytes follow.
+const (
+	changeState    Kind = 102
+	changeLastNote Kind = 103
+)
 
 // ErrTooLarge is the error of Put for a message that does not fit.
 var ErrTooLarge = errors.New("the message is larger than the queue may be")
@@ -141,7 +144,6 @@ func (q *Queue) replay(seq uint64, data []byte) error {
 		if len(note) > 0 {
 			q.note = append(q.note[:0], note...)
 		}
-		q.last = seq
 		q.waiting++
 		return nil
 	case queueChanges:
@@ -174,13 +176,13 @@ func parseEntry(data []byte) (note []byte, e entry, err error) {
 // decodeQueueChange is decodeChange for the changes of a queue.
 func decodeQueueChange(b []byte) (r Record, n int, err error) {
 	switch Kind(b[0]) {
-	case changeState:
+	case changeState, changeLastNote:
 		size, k := binary.Uvarint(b[1:])
 		if k <= 0 || size > uint64(len(b)-1-k) {
 			return r, 0, errChange
 		}
 		n = 1 + k + int(size)
-		return Record{Kind: changeState, Packet: b[1+k : n]}, n, nil
+		return Record{Kind: Kind(b[0]), Packet: b[1+k : n]}, n, nil
 	case changeDropped:
 	default:
 		if r, n, err = decodeChange(b); err == nil && r.Kind == changeNote {
@@ -224,6 +226,8 @@ func (q *Queue) apply(r *Record) {
 		q.finished(r.Tag)
 	case changeState:
 		q.state = append(q.state[:0], r.Packet...)
+	case changeLastNote:
+		q.note = append(q.note[:0], r.Packet...)
 	}
 }
 
@@ -284,7 +288,6 @@ func (q *Queue) Put(ctx context.Context, p *packet.Publish, note []byte) (tag ui
 	if tag, err = q.log.Append(b); err != nil {
 		return 0, err
 	}
-	q.last = tag
 	q.waiting++
 	if len(note) > 0 {
 		q.note = append(q.note[:0], note...)
@@ -330,7 +333,7 @@ func (q *Queue) SetState(state []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.apply(&Record{Kind: changeState, Packet: state})
-	q.appendStateLocked()
+	q.appendBytesLocked(changeState, state)
 }
 
 // State returns a copy of what SetState has kept last, in this process or before.
@@ -340,9 +343,9 @@ func (q *Queue) State() []byte {
 	return slices.Clone(q.state)
 }
 
-func (q *Queue) appendStateLocked() {
-	q.changes = binary.AppendUvarint(append(q.changes, byte(changeState)), uint64(len(q.state)))
-	q.changes = append(q.changes, q.state...)
+func (q *Queue) appendBytesLocked(kind Kind, b []byte) {
+	q.changes = binary.AppendUvarint(append(q.changes, byte(kind)), uint64(len(b)))
+	q.changes = append(q.changes, b...)
 }
 
 // Next returns the first message that was not sent and the time when it was
@@ -452,8 +455,13 @@ func (q *Queue) Sync() error {
 		return q.failed
 	}
 	needed, trim := uint64(0), q.over >= trimAfter || q.blocked && q.over > 0
-	if trim && len(q.state) > 0 { // the record that has it may be removed
-		q.appendStateLocked()
+	if trim { // the records that have them may be removed
+		if len(q.state) > 0 {
+			q.appendBytesLocked(changeState, q.state)
+		}
+		if len(q.note) > 0 {
+			q.appendBytesLocked(changeLastNote, q.note)
+		}
 	}
 	if len(q.changes) > 0 {
 		block := append([]byte{queueChanges}, q.changes...)
@@ -482,9 +490,9 @@ func (q *Queue) Sync() error {
 const trimAfter = 1024
 
 // neededLocked returns the tag from which on the log is needed: of the oldest
-// message that is not finished, or of the last one, for its note.
+// message that is not finished.
 func (q *Queue) neededLocked() uint64 {
-	needed := min(q.last, q.sent+1)
+	needed := q.sent + 1
 	for _, s := range q.open {
 		needed = min(needed, s.tag)
 	}

@@ -324,7 +324,7 @@ func TestPutWaitsForRoom(t *testing.T) {
 	})
 }
 
-// The note of the last message stays when all that was sent is removed.
+// The note of the last message that had one stays when all that was sent is removed.
 func TestTheLastNoteStays(t *testing.T) {
 	t.Parallel()
 	const count = 50
@@ -335,8 +335,13 @@ func TestTheLastNoteStays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n := range count {
-			if _, err := put(q, n+1); err != nil {
+		for n := range 2 * count {
+			if n < count {
+				_, err = put(q, n+1)
+			} else { // without a note
+				_, err = q.Put(ended, &packet.Publish{QoS: 1, Topic: []byte("t")}, nil)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			if err := q.Sync(); err != nil {
@@ -344,7 +349,7 @@ func TestTheLastNoteStays(t *testing.T) {
 			}
 		}
 		before := q.log.Size()
-		for i := range count {
+		for i := range 2 * count {
 			q.Append(Record{Kind: Sent, PacketID: uint16(i + 1), Tag: uint64(i + 1), Version: packet.V5})
 			q.Append(Record{Kind: Done, PacketID: uint16(i + 1)})
 			q.over = trimAfter
