@@ -236,6 +236,7 @@ func test(root, overlay, pkg, names string, limit time.Duration) result {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-failfast", "-run", names, "-timeout", limit.String(), "-overlay", overlay, pkg)
 	cmd.Dir = root
+	cmd.Env = append(cmd.Environ(), "RAPID_NOFAILFILE=1") // they would be replayed without the mutant
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
 	switch {
