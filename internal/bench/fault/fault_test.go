@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,33 +141,7 @@ func TestCutIsAReset(t *testing.T) {
 		"TLS": {func(nc net.Conn) net.Conn { return tls.Client(nc, certs.ClientConfig()) }, func(nc net.Conn) net.Conn { return tls.Server(nc, certs.ServerConfig()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			back := listen(t)
-			p := New(listen(t), func(ctx context.Context) (net.Conn, error) {
-				var d net.Dialer
-				nc, err := d.DialContext(ctx, "tcp", back.Addr().String())
-				if err != nil {
-					return nil, err
-				}
-				return w.dialed(nc), nil
-			}, 1)
-			defer p.Close()
-			client, err := net.Dial("tcp", p.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			server, err := back.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			server = w.accepted(server)
-			defer server.Close()
-			if _, err := client.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy now knows both
-				t.Fatal(err)
-			}
+			p, client, server := overTCP(t, w.dialed, w.accepted)
 			p.Cut(-1)
 			for name, nc := range map[string]net.Conn{"client": client, "server": server} {
 				if _, err := nc.Read(make([]byte, 1)); !transport.IsReset(err) {
@@ -217,36 +190,45 @@ func TestMutesTheServerOnly(t *testing.T) {
 }
 
 func TestHangUpIsNoReset(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
-	p := New(ln, func(ctx context.Context) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", back.Addr().String())
-	}, 1)
-	defer p.Close()
-	client, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	server, err := back.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	for p.HangUp(-1) == 0 { // the proxy may not know the connection yet
-		runtime.Gosched()
-	}
-	for side, nc := range map[string]net.Conn{"client": client, "server": server} {
+	plain := func(nc net.Conn) net.Conn { return nc }
+	p, client, server := overTCP(t, plain, plain)
+	p.HangUp(-1)
+	for name, nc := range map[string]net.Conn{"client": client, "server": server} {
 		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the %s reads %v", side, err)
+			t.Errorf("the %s sees %v", name, err)
 		}
 	}
+}
+
+// overTCP makes a proxy and one connection through it, which the proxy knows. The functions
+// make what the proxy has dialed and what the server has accepted into other connections.
+func overTCP(t *testing.T, dialed, accepted func(net.Conn) net.Conn) (p *Proxy, client, server net.Conn) {
+	back := listen(t)
+	p = New(listen(t), func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		nc, err := d.DialContext(ctx, "tcp", back.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		return dialed(nc), nil
+	}, 1)
+	t.Cleanup(p.Close)
+	client, err := net.Dial("tcp", p.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	server, err = back.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = accepted(server)
+	t.Cleanup(func() { server.Close() })
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Read(make([]byte, 1)); err != nil { // the proxy now knows both
+		t.Fatal(err)
+	}
+	return p, client, server
 }

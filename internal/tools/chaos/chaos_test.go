@@ -5,16 +5,45 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// built has the tools when a test has asked for them.
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "witness" {
 		fmt.Fprintln(os.Stderr, "witness:", witnessCommand(os.Args[2:]))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// tools returns the directory with the tools.
+func tools(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and runs the tools")
+	}
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "mqchaos"); built.err == nil {
+			built.err = build(built.dir)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.dir
 }
 
 func TestCompare(t *testing.T) {
@@ -45,13 +74,7 @@ func TestCompare(t *testing.T) {
 // wrong, which must be found.
 func TestTrials(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("builds and runs the tools")
-	}
-	bin := t.TempDir()
-	if err := build(bin); err != nil {
-		t.Fatal(err)
-	}
+	bin := tools(t)
 	for wrong, want := range map[string]string{
 		"":       "",
 		"lose":   "1 lost",
@@ -60,7 +83,7 @@ func TestTrials(t *testing.T) {
 	} {
 		t.Run("witness"+wrong, func(t *testing.T) {
 			t.Parallel()
-			p := planOf(1, false)
+			p := planOf(1, 0)
 			p.qos, p.lines, p.receive, p.rotate, p.disks, p.terminated = 2, 500, [2]int{}, true, time.Second, 20
 			if wrong != "" { // one fault is enough
 				p.cuts, p.disks, p.kills = time.Hour, time.Hour, [3]time.Duration{time.Hour, time.Hour, time.Hour}
@@ -75,8 +98,8 @@ func TestTrials(t *testing.T) {
 			tr.wrong = wrong
 			err = tr.run(context.Background(), 2*time.Second)
 			tr.close(true)
-			if want == "" && (err != nil || tr.faults.Load() == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-				t.Errorf("after %d faults: %v", tr.faults.Load(), err)
+			if want == "" && (err != nil || len(tr.counts) == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("after %v: %v", tr.counts, err)
 			}
 		})
 	}

@@ -47,7 +47,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := campaign(ctx, *trials, *seed, *each, *parallel, *lose, *verbose); err != nil {
+	lost := 0
+	if *lose {
+		lost = losses
+	}
+	if err := campaign(ctx, *trials, *seed, *each, *parallel, lost, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(1)
 	}
@@ -69,7 +73,7 @@ func build(dir string) error {
 	return nil
 }
 
-func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, parallel int, lose, verbose bool) error {
+func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, parallel, losses int, verbose bool) error {
 	dir, err := os.MkdirTemp("", "mqchaos")
 	if err != nil {
 		return err
@@ -80,7 +84,7 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	counts, faults, lines, early, failed := map[string]int{}, int64(0), 0, 0, 0
+	counts, faults, lines, early, failed := map[string]int{}, 0, 0, 0, 0
 	var twice [3]int // messages that were published twice, by QoS
 	slots := make(chan struct{}, parallel)
 	for i := range trials {
@@ -90,7 +94,7 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			t, err := newTrial(filepath.Join(dir, strconv.FormatUint(seed+uint64(i), 10)), bin, planOf(seed+uint64(i), lose))
+			t, err := newTrial(filepath.Join(dir, strconv.FormatUint(seed+uint64(i), 10)), bin, planOf(seed+uint64(i), losses))
 			if err == nil {
 				err = t.run(ctx, each)
 				t.close(err == nil)
@@ -104,15 +108,15 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 			if t == nil {
 				return
 			}
-			faults += t.faults.Load()
 			lines += t.written
 			early += t.early
 			twice[t.qos] += t.twice
 			for kind, n := range t.counts {
 				counts[kind] += n
+				faults += n
 			}
 			if verbose {
-				fmt.Println(t.plan, t.faults.Load(), "faults")
+				fmt.Println(t.plan, t.counts)
 			}
 		})
 	}

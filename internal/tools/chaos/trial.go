@@ -11,10 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,8 +24,7 @@ import (
 // plan is what a seed decides of a trial.
 type plan struct {
 	seed       uint64
-	lose       bool // the witness loses sessions of the publisher
-	losses     int  // at how many of 100 connects
+	losses     int // of 100 connects of the publisher, at how many the witness loses its session
 	qos        int
 	versions   [2]string // of mqpub and mqsub
 	inflight   int       // -M; 0: the default
@@ -39,10 +38,13 @@ type plan struct {
 	terminated int  // percent of the ends of a tool that are SIGTERM instead of SIGKILL
 }
 
-func planOf(seed uint64, lose bool) plan {
+// losses is that of a series in which sessions are lost.
+const losses = 30
+
+func planOf(seed uint64, losses int) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	pick := func(n ...int) int { return n[r.IntN(len(n))] }
-	p := plan{seed: seed, lose: lose, losses: 30, qos: pick(1, 2, 2), inflight: pick(0, 1, 10, 100), lines: pick(500, 2000, 5000),
+	p := plan{seed: seed, losses: losses, qos: pick(1, 2, 2), inflight: pick(0, 1, 10, 100), lines: pick(500, 2000, 5000),
 		rotate: r.IntN(3) == 0, small: canMount && seed%2 == 0, terminated: pick(0, 20, 50), disks: time.Duration(pick(800, 2000, 10000)) * time.Millisecond,
 		cuts: time.Duration(pick(100, 300, 1000)) * time.Millisecond}
 	p.receive = [2]int{pick(0, 0, 1, 10), pick(0, 0, 1, 20)}
@@ -56,8 +58,8 @@ func planOf(seed uint64, lose bool) plan {
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("seed %d: QoS %d, MQTT %s and %s, -M %d, Receive Maximum %d and %d, %d lines, rotate %v, lose %v",
-		p.seed, p.qos, p.versions[0], p.versions[1], p.inflight, p.receive[0], p.receive[1], p.lines, p.rotate, p.lose)
+	return fmt.Sprintf("seed %d: QoS %d, MQTT %s and %s, -M %d, Receive Maximum %d and %d, %d lines, rotate %v, sessions lost %d %%",
+		p.seed, p.qos, p.versions[0], p.versions[1], p.inflight, p.receive[0], p.receive[1], p.lines, p.rotate, p.losses)
 }
 
 // trial carries the lines of a file through mqpub follow, the witness and mqsub --output-file
@@ -68,8 +70,7 @@ type trial struct {
 	wrong          string // of the witness
 	proxy          *fault.Proxy
 
-	faults atomic.Int64
-	quiet  chan struct{} // closed when the faults end
+	quiet chan struct{} // closed when the faults end
 
 	mu      sync.Mutex
 	written int // lines in the file
@@ -90,7 +91,6 @@ func (t *trial) fails(format string, args ...any) {
 
 // did counts faults.
 func (t *trial) did(kind string, n int) {
-	t.faults.Add(int64(n))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts[kind] += n
@@ -129,7 +129,7 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 		return err
 	}
 	defer func() { witness.end(os.Kill) }()
-	if code, text := t.tool(ctx, "mqsub", "-E"); code != 0 {
+	if code, text := t.tool(ctx, "mqsub", t.client("mqsub"), "-E"); code != 0 {
 		return fmt.Errorf("subscribing: mqsub ends with %d: %s", code, text)
 	}
 	var all sync.WaitGroup
@@ -143,9 +143,12 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 			t.endWitness(witness)
 			t.did("broker killed", 1)
 			t.pause(r, 200*time.Millisecond)
-			if witness, err = t.startWitness(); err != nil {
+			next, err := t.startWitness()
+			if err != nil {
 				t.fails("%v", err)
+				return // the one that has ended can be ended again
 			}
+			witness = next
 		})
 	})
 	all.Go(func() { t.breakNetwork(random(6)) })
@@ -158,14 +161,14 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 	all.Wait()
 	early, _ := os.ReadFile(filepath.Join(t.disk, "out"))
 	t.early = bytes.Count(early, []byte("\n"))
-	if err != nil || ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	// Whatever has happened, quiet runs bring the rest.
-	if code, text := t.tool(ctx, "mqpub", "--end"); code != 0 && !(t.lose && code == 7) {
+	if code, text := t.tool(ctx, "mqpub", t.args("mqpub"), "--end"); code != 0 && !(t.losses > 0 && code == 7) {
 		t.fails("at last, mqpub ends with %d: %s", code, text)
 	}
-	if code, text := t.tool(ctx, "mqsub", "--idle-timeout", "2"); code != 27 {
+	if code, text := t.tool(ctx, "mqsub", t.args("mqsub"), "--idle-timeout", "2"); code != 27 {
 		t.fails("at last, mqsub ends with %d: %s", code, text)
 	}
 	t.endWitness(witness)
@@ -186,35 +189,42 @@ func (t *trial) open() error {
 	return nil
 }
 
-// args returns the command line of a tool.
-func (t *trial) args(tool string) []string {
+// client returns the options with which a tool connects.
+func (t *trial) client(tool string) []string {
 	_, port, _ := net.SplitHostPort(t.proxy.Addr().String())
-	common := []string{"-h", "127.0.0.1", "-p", port, "-q", strconv.Itoa(t.qos), "-t", "n", "--config", "none", "--reconnect-delay", "0.05", "--retry"}
-	if tool == "mqsub" {
-		common = append(common, "-V", t.versions[1], "-c", "-i", "sub")
-		if t.versions[1] == "5" {
-			common = append(common, "-x", "3600")
+	args := []string{"-h", "127.0.0.1", "-p", port, "-q", strconv.Itoa(t.qos), "-t", "n", "--config", "none", "--reconnect-delay", "0.05", "--retry"}
+	if tool == "mqpub" {
+		if t.inflight > 0 {
+			args = append(args, "-M", strconv.Itoa(t.inflight))
 		}
-		if t.versions[1] == "5" && t.receive[1] > 0 {
-			common = append(common, "--receive-maximum", strconv.Itoa(t.receive[1]))
+		return append(args, "-V", t.versions[0], "-i", "pub")
+	}
+	args = append(args, "-V", t.versions[1], "-i", "sub", "-c")
+	if t.versions[1] == "5" {
+		args = append(args, "-x", "3600")
+		if t.receive[1] > 0 {
+			args = append(args, "--receive-maximum", strconv.Itoa(t.receive[1]))
 		}
-		return append(common, "--output-file", filepath.Join(t.disk, "out"))
 	}
-	if t.inflight > 0 {
-		common = append(common, "-M", strconv.Itoa(t.inflight))
+	return args
+}
+
+func (t *trial) spool() []string  { return []string{"--spool", filepath.Join(t.disk, "spool")} }
+func (t *trial) output() []string { return []string{"--output-file", filepath.Join(t.disk, "out")} }
+
+// args returns the command line of a tool in a trial.
+func (t *trial) args(tool string) []string {
+	if tool == "mqpub" {
+		return slices.Concat([]string{"follow", t.file("in")}, t.client(tool), t.spool())
 	}
-	return append(append([]string{"follow", t.file("in")}, common...), "-V", t.versions[0], "-i", "pub", "--spool", filepath.Join(t.disk, "spool"))
+	return append(t.client(tool), t.output()...)
 }
 
 // tool runs a tool to its end.
-func (t *trial) tool(ctx context.Context, tool string, more ...string) (int, string) {
+func (t *trial) tool(ctx context.Context, tool string, args []string, more ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	args := append(t.args(tool), more...)
-	if more[0] == "-E" {
-		args = append(args[:len(args)-3], "-E")
-	}
-	cmd := exec.CommandContext(ctx, filepath.Join(t.bin, tool), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(t.bin, tool), append(args, more...)...)
 	var text bytes.Buffer
 	cmd.Stderr = &text
 	_ = cmd.Run()
@@ -253,11 +263,7 @@ func (t *trial) startWitness() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	lose := 0
-	if t.lose {
-		lose = t.losses
-	}
-	return start(self, "witness", t.file("socket"), t.file("log"), strconv.Itoa(t.receive[0]), strconv.Itoa(lose), t.wrong, strconv.FormatUint(t.seed, 10))
+	return start(self, "witness", t.file("socket"), t.file("log"), strconv.Itoa(t.receive[0]), strconv.Itoa(t.losses), t.wrong, strconv.FormatUint(t.seed, 10))
 }
 
 // endWitness kills the witness. It must have had nothing to say.
@@ -434,11 +440,11 @@ func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, f
 		if !full {
 			t.atLeast(n, text)
 		}
-	case tool == "mqpub" && t.lose && stopped && code == 7:
+	case tool == "mqpub" && t.losses > 0 && stopped && code == 7:
 	default:
 		t.fails("%s ends with %d (stopped %v, disk full %v): %s", tool, code, stopped, full, text)
 	}
-	if !t.lose && (strings.Contains(text, "lost the session") || resentText.MatchString(text)) || strings.Contains(text, "is not as it was committed") {
+	if t.losses == 0 && (strings.Contains(text, "lost the session") || resentText.MatchString(text)) || strings.Contains(text, "is not as it was committed") {
 		t.fails("%s says: %s", tool, text)
 	}
 	if strings.Contains(text, "panic") || strings.Contains(text, "goroutine ") {
@@ -489,21 +495,9 @@ func (t *trial) breakNetwork(r *rand.Rand) {
 		case 2:
 			t.did("connection closed", p.HangUp(1))
 		case 3:
-			t.did("stall", p.Open())
-			p.Stall(true)
-			t.pause(r, 300*time.Millisecond)
-			if r.IntN(2) == 0 {
-				t.did("connection reset", p.Cut(-1))
-			}
-			p.Stall(false)
+			t.meanwhile(r, "stall", p.Stall, 300*time.Millisecond)
 		case 4:
-			t.did("cut in pieces", p.Open())
-			p.Split(true)
-			t.pause(r, 100*time.Millisecond)
-			if r.IntN(2) == 0 {
-				t.did("connection reset", p.Cut(-1))
-			}
-			p.Split(false)
+			t.meanwhile(r, "cut in pieces", p.Split, 100*time.Millisecond)
 		case 5:
 			t.did("answers lost", p.Open())
 			p.Mute(true)
@@ -521,6 +515,17 @@ func (t *trial) breakNetwork(r *rand.Rand) {
 		}
 	})
 	p.Delay(0, 0)
+}
+
+// meanwhile switches a fault on for a while; at the end, the connections may be reset.
+func (t *trial) meanwhile(r *rand.Rand, kind string, turn func(on bool), most time.Duration) {
+	t.did(kind, t.proxy.Open())
+	turn(true)
+	t.pause(r, most)
+	if r.IntN(2) == 0 {
+		t.did("connection reset", t.proxy.Cut(-1))
+	}
+	turn(false)
 }
 
 // breakDisks tears writes and fills the disk.
@@ -545,7 +550,6 @@ func (t *trial) breakDisks(r *rand.Rand) {
 			if err == nil && limitFiles(cmd.Process.Pid, uint64(st.Size())+uint64(r.IntN(300))) == nil {
 				*struck = true
 				t.counts["write torn"]++
-				t.faults.Add(1)
 				return
 			}
 		}
