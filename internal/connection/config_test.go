@@ -521,3 +521,24 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// A subscriber's session that is kept has a Receive Maximum, and accepts what mosquitto 2.0
+// sends beyond it. One that the user has chosen is a limit.
+func TestTheReceiveMaximumOfAKeptSession(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args           []string
+		maximum, limit uint16
+	}{
+		{[]string{"-c", "-i", "a"}, 1000, 65535},
+		{[]string{"-i", "a", "-x", "9"}, 1000, 65535},
+		{[]string{"-i", "a"}, 0, 0},
+		{[]string{"-i", "a", "-x", "0"}, 0, 0},
+		{[]string{"-c", "-i", "a", "--receive-maximum", "7"}, 7, 0},
+	} {
+		_, conn, err := connectionOf(t, cli.Env{Args: append([]string{"--config", "none"}, c.args...)})
+		if err != nil || conn.Options.ReceiveMaximum != c.maximum || conn.Options.ReceiveLimit != c.limit {
+			t.Errorf("%q: %v, %+v", c.args, err, conn)
+		}
+	}
+}
