@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,4 +117,93 @@ func TestWhatAKilledRunDidNotReport(t *testing.T) {
 		t.Errorf("code %d, stderr %s", got.code, got.err)
 	}
 	ok(t, "", "mqpub", args...)
+}
+
+// TestSeveralProcessesUseOneSpool has one process send what the others hand over; when it is
+// killed, another one takes over. Each message arrives once, those of a process in order.
+func TestSeveralProcessesUseOneSpool(t *testing.T) {
+	t.Parallel()
+	need(t)
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(tempDir(t), "spool")
+	h := newHub(t, broker.Options{QueueMessages: 4 * killedLines})
+	sub := h.sub(t, "-q", "2", "-t", "n", "-C", strconv.Itoa(killedLines+3))
+	options := append(h.addr, "--spool", dir, "--config", "none", "-q", "2", "-t", "n", "-M", "20")
+	first := exec.Command(bin+"/mqpub", append(options, "-l")...)
+	in, err := first.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(in, "first\n")
+	arrived := func(text string) bool {
+		return poll(sub.done, func() bool { return strings.Contains(sub.out.String(), text) })
+	}
+	if !arrived("first\n") {
+		t.Fatal("the first process does not send")
+	}
+	got := run(t, "", "mqpub", append(options, "-m", "handed")...)
+	if got.code != 75 || !strings.Contains(got.err, "1 message queued in "+dir+", which another process sends") {
+		t.Errorf("code %d, stderr %q", got.code, got.err)
+	}
+	if !arrived("handed\n") {
+		t.Fatal("what was handed over is not sent")
+	}
+	var lines bytes.Buffer
+	numbers(&lines, killedLines)
+	reader, writer := io.Pipe()
+	second := start(t, reader, "mqpub", append(options, "-l")...)
+	half := bytes.Index(lines.Bytes(), []byte("\n1500\n")) + 1
+	_, _ = writer.Write(lines.Bytes()[:half])
+	if !poll(sub.done, func() bool { return bytes.Count([]byte(sub.out.String()), []byte("\n")) > 500 }) {
+		t.Fatal("the lines of the second process are not sent")
+	}
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	_, _ = writer.Write(lines.Bytes()[half:])
+	_ = writer.Close()
+	if got := second.wait(); got.code != 0 || got.err != "" {
+		t.Errorf("the second process: code %d, %s", got.code, got.err)
+	}
+	ok(t, "", "mqpub", append(options, "-m", "end")...)
+	sub.gets(t, "first\nhanded\n"+lines.String()+"end\n")
+}
+
+// TestProcessesThatBeginAtOnceShareASpool has several processes find a spool that does not
+// exist yet.
+func TestProcessesThatBeginAtOnceShareASpool(t *testing.T) {
+	t.Parallel()
+	need(t)
+	dir := filepath.Join(tempDir(t), "spool")
+	h := newHub(t, broker.Options{})
+	const n = 6
+	sub := h.sub(t, "-q", "1", "-t", "n", "-C", strconv.Itoa(n))
+	args := append(h.addr, "--spool", dir, "--config", "none", "-q", "1", "-t", "n")
+	var all []*running
+	for i := range n {
+		all = append(all, start(t, nil, "mqpub", append(args, "-m", strconv.Itoa(i))...))
+	}
+	queued := false
+	for _, p := range all {
+		got := p.wait()
+		queued = queued || got.code == 75
+		if got.code != 0 && got.code != 75 {
+			t.Errorf("code %d, %s", got.code, got.err)
+		}
+	}
+	if queued { // perhaps behind the last look of the one that sends
+		if got := run(t, "", "mqpub", append(args[:len(args)-2:len(args)-2], "-t", "n")...); got.code != 0 && got.code != 2 {
+			t.Errorf("sending what is left: code %d, %s", got.code, got.err)
+		}
+	}
+	lines := strings.Fields(sub.wait().out)
+	slices.Sort(lines)
+	if want := []string{"0", "1", "2", "3", "4", "5"}; !slices.Equal(lines, want) {
+		t.Errorf("got %q", lines)
+	}
 }

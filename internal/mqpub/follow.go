@@ -179,7 +179,7 @@ func (j *job) follow(ctx context.Context) error {
 	}
 	w, first := &follower{path: j.path}, true
 	if j.spool != nil {
-		if p, ok := parsePlace(j.spool.queue.LastNote()); ok {
+		if p, ok := parsePlace(j.spool.note.place); ok {
 			first = false
 			lost, err := w.resume(p)
 			if err != nil {

@@ -41,6 +41,15 @@ func (t *tally) counts() [6]*uint64 {
 	return [...]*uint64{&t.denied, &t.lost, &t.unsendable, &t.expired, &t.resent, &t.skipped}
 }
 
+// keepIn makes keep be called from now on, also for what was counted before.
+func (r *report) keepIn(keep func(tally)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keep = keep; r.tally != (tally{}) {
+		keep(r.tally)
+	}
+}
+
 // add adds to the tally.
 func (r *report) add(t tally) {
 	r.mu.Lock()

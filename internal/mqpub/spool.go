@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mqtools/mqtools/internal/cli"
@@ -25,11 +26,20 @@ import (
 )
 
 // spool keeps the messages of a run, and those that earlier runs left, in a directory. The
-// input puts messages into its queue while another goroutine sends them.
+// input puts messages into its queue while another goroutine sends them. While another
+// process uses the queue, they go into the inbox, from where that process takes them.
 type spool struct {
 	dir   string
 	owner owner
-	queue *journal.Queue
+	ready chan struct{} // closed when what was in the inbox is in the queue
+	end   chan struct{} // closed when the input has ended
+
+	putting sync.Mutex     // held while queue, inbox and note are used
+	queue   *journal.Queue // nil: another process uses it
+	inbox   inbox
+	note    spoolNote
+	handed  int // messages that were put into the inbox
+
 	fresh chan struct{} // 1 slot: there are messages to sync
 	room  context.Context
 	full  context.CancelFunc // makes put fail instead of waiting for room
@@ -50,10 +60,16 @@ const ownerFile = "owner"
 
 const ownerFormat = "mqpub spool 1\nbroker %s\nid %s\nqos %d\n"
 
+// ownerWait is how long a process waits for another one that has just begun to use a new
+// spool, and has not written yet to whom it belongs.
+const ownerWait = 5 * time.Second
+
 // openSpool opens the spool of --spool, and makes the client use its session.
-func (j *job) openSpool(mode string) (err error) {
+func (j *job) openSpool(ctx context.Context, mode string) (err error) {
 	v := j.inv.Values
-	s := &spool{dir: v.Spool.Text(), fresh: make(chan struct{}, 1), lost: make(chan struct{})}
+	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
+	s := &spool{dir: v.Spool.Text(), fresh: make(chan struct{}, 1), lost: make(chan struct{}), ready: make(chan struct{}), end: make(chan struct{})}
+	s.inbox = inbox{dir: filepath.Join(s.dir, "in"), limit: v.SpoolSize.Int64(), sync: policy != journal.SyncNever, repair: v.Repair.On()}
 	s.room, s.full = context.WithCancel(context.Background())
 	if err = os.Mkdir(s.dir, 0o700); err == nil {
 		err = wholefile.SyncDir(filepath.Dir(s.dir))
@@ -61,40 +77,69 @@ func (j *job) openSpool(mode string) (err error) {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return s.failed(err)
 	}
+	handsOver := mode != "" && j.path == ""
+	for began := time.Now(); ; {
+		if err = j.attach(s); err == nil || handsOver && errors.Is(err, journal.ErrLogInUse) {
+			err = j.readOwner(s, mode)
+		}
+		if !handsOver || !errors.Is(err, journal.ErrLogInUse) || time.Since(began) > ownerWait {
+			break
+		}
+		select {
+		case <-time.After(inboxInterval / 10):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		if s.queue != nil {
+			_ = s.queue.Close() // nothing was put
+		}
+		return err
+	}
+	o := &j.conn.Options
+	o.ClientID, o.NewClientID, o.Session.Resume, o.Session.Keep = s.owner.id, false, true, false
+	if o.Session.Expiry == 0 {
+		o.Session.Expiry = mqtt.Forever
+	}
+	o.DropProperties, o.InDoubt = true, j.inDoubt
+	j.msg.QoS = packet.QoS(s.owner.qos)
+	j.conn.Patient = true
+	j.spool = s
+	return nil
+}
+
+// attach opens the queue. The error matches journal.ErrLogInUse if another process has it
+// open. s.putting must be held, or s not yet shared.
+func (j *job) attach(s *spool) error {
+	v := j.inv.Values
 	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
 	q, found, err := journal.OpenQueue(s.dir, journal.QueueOptions{Limit: v.SpoolSize.Int64(),
 		LogOptions: journal.LogOptions{Sync: policy, Repair: v.Repair.On()}})
 	if err != nil {
 		return s.failed(err)
 	}
-	if s.queue = q; found.Damaged > 0 {
+	if found.Damaged > 0 {
 		j.inv.Warnf("spool %q: removed %s from the first damaged record on; messages among them are lost", s.dir, units.Count(found.Damaged, "byte"))
 	}
 	if found.Torn > 0 {
 		j.inv.Infof("spool %q: removed %s of a record that was not completely written", s.dir, units.Count(found.Torn, "byte"))
 	}
-	if err := j.readOwner(s, mode); err != nil {
-		_ = q.Close() // nothing was put
-		return err
-	}
-	if kept, err := parseTally(q.State()); err != nil {
+	kept, err := parseTally(q.State())
+	note, noteErr := parseNote(q.LastNote())
+	if err = cmp.Or(err, noteErr); err != nil {
 		_ = q.Close() // nothing was put
 		return s.failed(err)
-	} else if kept != (tally{}) {
-		j.report.tally = kept
-		_, text := j.report.spoolVerdict()
+	}
+	if kept != (tally{}) {
+		_, text := (&report{tally: kept}).spoolVerdict()
+		j.report.add(kept)
 		j.inv.Warnf("spool %q: a run that was killed has left unreported: %s", s.dir, strings.Join(text, "; "))
 	}
-	j.report.keep = func(t tally) { q.SetState(t.encode()) }
-	o := &j.conn.Options
-	o.Journal, o.ClientID, o.NewClientID, o.Session.Resume, o.Session.Keep = q, s.owner.id, false, true, false
-	if o.Session.Expiry == 0 {
-		o.Session.Expiry = mqtt.Forever
-	}
-	o.DropProperties, o.InDoubt = true, func(tag uint64, name string) bool { return j.inDoubt(tag, name) }
-	j.msg.QoS = packet.QoS(s.owner.qos)
-	j.conn.Patient = true
-	j.spool = s
+	j.report.keepIn(func(t tally) { q.SetState(t.encode()) })
+	s.queue, s.note = q, note
+	s.inbox.taken, s.inbox.n = note.taken, note.n
+	j.conn.Options.Journal = q
 	return nil
 }
 
@@ -131,6 +176,8 @@ func (j *job) readOwner(s *spool, mode string) error {
 	switch {
 	case !errors.Is(err, os.ErrNotExist):
 		return s.failed(err)
+	case s.queue == nil: // the other process has just begun, or has ended
+		return s.failed(journal.ErrLogInUse)
 	case s.queue.Len() > 0:
 		return s.failed(errors.New("has messages, but not the file " + ownerFile))
 	case mode == "":
@@ -176,7 +223,7 @@ func (j *job) put(m *mqtt.Message, number uint64) error {
 		return nil
 	}
 	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Topic: []byte(m.Topic), Properties: m.Properties, Payload: m.Payload}
-	_, err := s.queue.Put(s.room, &p, j.place)
+	err := s.add(&p, j.place)
 	var malformed *packet.Error
 	switch {
 	case err == nil:
@@ -192,6 +239,136 @@ func (j *job) put(m *mqtt.Message, number uint64) error {
 		return cli.Failed(option.ExitQueued, fmt.Errorf("spool %q is full", s.dir))
 	}
 	return s.failed(err)
+}
+
+// add adds a message of the input to the queue or, while another process uses that, to the
+// inbox. It waits for room until s.room ends.
+func (s *spool) add(p *packet.Publish, place []byte) error {
+	for {
+		s.putting.Lock()
+		switch {
+		case s.queue == nil:
+			err := s.inbox.add(p, time.Now())
+			if err == nil {
+				s.handed++
+			}
+			s.putting.Unlock()
+			if !errors.Is(err, errInboxFull) {
+				return err
+			}
+			select {
+			case <-time.After(inboxInterval):
+			case <-s.room.Done():
+				return s.room.Err()
+			}
+		case !s.isReady():
+			s.putting.Unlock()
+			select {
+			case <-s.ready:
+			case <-s.room.Done():
+				return s.room.Err()
+			}
+		default:
+			defer s.putting.Unlock()
+			var note []byte
+			if place != nil {
+				s.note.place = append(s.note.place[:0], place...)
+				note = s.note.encode()
+			}
+			_, err := s.queue.Put(s.room, p, note)
+			return err
+		}
+	}
+}
+
+func (s *spool) isReady() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// inboxInterval is how often a process looks whether others have left messages, or whether it
+// can use the queue itself.
+const inboxInterval = 200 * time.Millisecond
+
+// collect takes what other processes leave in the inbox, until the input has ended.
+func (j *job) collect() error {
+	s := j.spool
+	for ended := false; ; {
+		s.putting.Lock()
+		err := s.inbox.take(func(p *packet.Publish, stored time.Time) error {
+			if len(p.Properties) > 0 && !j.age(p, time.Since(stored)) {
+				return nil
+			}
+			s.note.taken, s.note.n = s.inbox.taken, s.inbox.n
+			_, err := s.queue.Put(s.room, p, s.note.encode())
+			return err
+		}, s.queue.Sync)
+		damaged := s.inbox.damaged
+		s.inbox.damaged = 0
+		s.putting.Unlock()
+		if damaged > 0 {
+			j.inv.Warnf("spool %q: removed %s of damaged messages that other processes have left", s.dir, units.Count(damaged, "byte"))
+		}
+		if !s.isReady() {
+			close(s.ready)
+		}
+		switch {
+		case errors.Is(err, context.Canceled):
+			return nil // the rest stays
+		case err != nil:
+			return s.failed(err)
+		case ended:
+			return nil
+		}
+		select {
+		case <-time.After(inboxInterval):
+		case <-s.end:
+			ended = true
+		}
+	}
+}
+
+// takeOver waits until the process that uses the queue has ended, and opens the queue. It
+// returns false if the input has ended before: then its messages are in the inbox.
+func (j *job) takeOver() (bool, error) {
+	s := j.spool
+	for ended := false; ; {
+		s.putting.Lock()
+		err := s.inbox.flush()
+		if err == nil {
+			err = j.attach(s)
+		} else {
+			err = s.failed(err)
+		}
+		s.putting.Unlock()
+		if !errors.Is(err, journal.ErrLogInUse) {
+			return err == nil, err
+		}
+		if ended {
+			return false, nil
+		}
+		select {
+		case <-time.After(inboxInterval):
+		case <-s.end:
+			ended = true
+		}
+	}
+}
+
+// sync makes what was put durable.
+func (s *spool) sync() error {
+	s.putting.Lock()
+	q := s.queue
+	if q == nil {
+		defer s.putting.Unlock()
+		return s.inbox.flush()
+	}
+	s.putting.Unlock() // a batch is what is put while the one before it is written
+	return q.Sync()
 }
 
 // putOnce puts the message for every topic, as often as --repeat says.
@@ -214,7 +391,7 @@ func (s *spool) syncing(done <-chan struct{}) {
 	for {
 		select {
 		case <-s.fresh:
-			if s.queue.Sync() != nil { // the next call has the same error
+			if s.sync() != nil { // the next call has the same error
 				return
 			}
 		case <-done:
@@ -230,15 +407,33 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 	more, fed := context.WithCancel(context.WithoutCancel(ctx)) // done when nothing more will be put
 	defer fed()
 	var feedErr error
-	feeding := make(chan struct{})
+	feeding, settled := make(chan struct{}), make(chan struct{})
+	var collectErr error
 	go s.syncing(feeding)
 	go func() {
 		defer close(feeding)
 		defer fed()
 		feedErr = feed(ctx)
 		j.report.inputUnread = streams && (ctx.Err() != nil || feedErr != nil)
-		if err := s.queue.Sync(); err != nil && feedErr == nil {
+		close(s.end)
+		<-settled
+		if err := s.sync(); err != nil && feedErr == nil {
 			feedErr = s.failed(err)
+		}
+		feedErr = cmp.Or(feedErr, collectErr)
+	}()
+	if s.queue == nil {
+		if over, err := j.takeOver(); !over {
+			s.full()
+			close(settled)
+			<-feeding
+			return j.handedOver(ctx, cmp.Or(err, feedErr))
+		}
+	}
+	go func() {
+		defer close(settled)
+		if collectErr = j.collect(); collectErr != nil {
+			s.full() // the input fails
 		}
 	}()
 	client, err := j.conn.Connect(ctx, true)
@@ -410,6 +605,9 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 			_ = q.Close() // it was only read
 		}
 	}
+	// A process that still found the queue in use has left its messages before.
+	left, leftErr := s.inbox.left()
+	waiting, err = waiting+left, cmp.Or(err, leftErr)
 	if s.stuck {
 		code = cmp.Or(code, option.ExitLost)
 	}
@@ -442,6 +640,29 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 		exit.Help = "--on-undeliverable skip goes on without it, wait keeps trying"
 	}
 	return exit
+}
+
+// handedOver returns the error of a run whose messages another process sends.
+func (j *job) handedOver(ctx context.Context, err error) error {
+	s := j.spool
+	code, text := j.report.spoolVerdict()
+	if s.handed > 0 {
+		code = cmp.Or(code, option.ExitQueued)
+		text = append(text, fmt.Sprintf("%s queued in %s, which another process sends", units.Count(s.handed, "message"), s.dir))
+	}
+	if j.report.inputUnread {
+		text = append(text, "the rest of the input was not read")
+	}
+	switch cause := context.Cause(ctx); {
+	case code == 0:
+		return cmp.Or(err, cause)
+	case cause != nil:
+		return cli.Failed(code, fmt.Errorf("%w: %s", cause, strings.Join(text, "; ")))
+	case err != nil:
+		j.inv.Errorf("%v", err)
+		code = cli.CodeOf(ctx, err)
+	}
+	return cli.Failed(code, errors.New(strings.Join(text, "; ")))
 }
 
 // spoolVerdict returns the exit code for the messages that were not delivered exactly once,

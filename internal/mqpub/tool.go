@@ -140,7 +140,7 @@ func (j *job) readLines() func(context.Context) error {
 
 // runSpooled is run with --spool.
 func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
-	if err := j.openSpool(mode); err != nil {
+	if err := j.openSpool(ctx, mode); err != nil {
 		return err
 	}
 	feed, streams := j.putOnce, false
@@ -150,13 +150,15 @@ func (j *job) runSpooled(ctx context.Context, mode string) (err error) {
 	case "input":
 		feed, streams = j.records, true
 	case "": // what is left
-		if j.spool.queue.Len() == 0 {
+		if left, err := j.spool.inbox.left(); err == nil && left == 0 && j.spool.queue.Len() == 0 {
 			return j.spool.queue.Close()
 		}
 		feed = func(context.Context) error { return nil }
 	default:
 		if j.msg.Payload, err = j.payload(ctx, mode); err != nil {
-			_ = j.spool.queue.Close() // nothing was put
+			if j.spool.queue != nil {
+				_ = j.spool.queue.Close() // nothing was put
+			}
 			return err
 		}
 	}

@@ -84,7 +84,7 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	counts, faults, lines, early, failed := map[string]int{}, 0, 0, 0, 0
+	counts, faults, lines, early, handed, failed := map[string]int{}, 0, 0, 0, 0, 0
 	var twice [3]int // messages that were published twice, by QoS
 	slots := make(chan struct{}, parallel)
 	for i := range trials {
@@ -110,6 +110,7 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 			}
 			lines += t.written
 			early += t.early
+			handed += t.handed
 			twice[t.qos] += t.twice
 			for kind, n := range t.counts {
 				counts[kind] += n
@@ -121,8 +122,8 @@ func campaign(ctx context.Context, trials int, seed uint64, each time.Duration, 
 		})
 	}
 	all.Wait()
-	fmt.Printf("%d trials, %d lines (%d of them arrived between faults), published twice: %d at QoS 1, %d at QoS 2; %d faults:",
-		trials, lines, early, twice[1], twice[2], faults)
+	fmt.Printf("%d trials, %d lines (%d of them arrived between faults), handed over %d times, published twice: %d at QoS 1, %d at QoS 2; %d faults:",
+		trials, lines, early, handed, twice[1], twice[2], faults)
 	for i, kind := range slices.Sorted(maps.Keys(counts)) {
 		if i > 0 {
 			fmt.Print(",")

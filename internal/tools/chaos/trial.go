@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -36,6 +37,7 @@ type plan struct {
 	disks      time.Duration
 	small      bool // the files are on a small disk of their own, where syncing takes no time
 	terminated int  // percent of the ends of a tool that are SIGTERM instead of SIGKILL
+	shared     bool // other processes hand the lines over to the one that uses the spool
 }
 
 // losses is that of a series in which sessions are lost.
@@ -54,16 +56,21 @@ func planOf(seed uint64, losses int) plan {
 	for i := range p.kills {
 		p.kills[i] = time.Duration(pick(600, 1000, 3000)) * time.Millisecond
 	}
+	if p.shared = r.IntN(4) == 0; p.shared {
+		p.small, p.rotate = false, false
+	}
 	return p
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("seed %d: QoS %d, MQTT %s and %s, -M %d, Receive Maximum %d and %d, %d lines, rotate %v, sessions lost %d %%",
-		p.seed, p.qos, p.versions[0], p.versions[1], p.inflight, p.receive[0], p.receive[1], p.lines, p.rotate, p.losses)
+	return fmt.Sprintf("seed %d: QoS %d, MQTT %s and %s, -M %d, Receive Maximum %d and %d, %d lines, rotate %v, spool shared %v, sessions lost %d %%",
+		p.seed, p.qos, p.versions[0], p.versions[1], p.inflight, p.receive[0], p.receive[1], p.lines, p.rotate, p.shared, p.losses)
 }
 
 // trial carries the lines of a file through mqpub follow, the witness and mqsub --output-file
-// while all of them and what is between them break.
+// while all of them and what is between them break. If the spool is shared, a process for each
+// piece of the file takes the place of mqpub follow, beside one that only sends; of those
+// processes only the latter is killed, since it is not known what the others have taken.
 type trial struct {
 	plan
 	bin, dir, disk string
@@ -81,6 +88,7 @@ type trial struct {
 	runs    map[*exec.Cmd]*bool
 	early   int // lines that have arrived while there were faults
 	twice   int // messages that the witness has accepted twice
+	handed  int // runs that handed lines over
 }
 
 func (t *trial) fails(format string, args ...any) {
@@ -134,7 +142,7 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 	}
 	var all sync.WaitGroup
 	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(t.seed, stream)) }
-	all.Go(func() { t.write(random(2), faulty*3/4) })
+	all.Go(func() { t.write(ctx, random(2), faulty*3/4) })
 	all.Go(func() { t.keepRunning(random(3), t.kills[0], "mqpub") })
 	all.Go(func() { t.keepRunning(random(4), t.kills[1], "mqsub") })
 	all.Go(func() {
@@ -152,7 +160,9 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 		})
 	})
 	all.Go(func() { t.breakNetwork(random(6)) })
-	all.Go(func() { t.breakDisks(random(7)) })
+	if !t.shared {
+		all.Go(func() { t.breakDisks(random(7)) })
+	}
 	select {
 	case <-time.After(faulty):
 	case <-ctx.Done():
@@ -165,7 +175,11 @@ func (t *trial) run(ctx context.Context, faulty time.Duration) error {
 		return ctx.Err()
 	}
 	// Whatever has happened, quiet runs bring the rest.
-	if code, text := t.tool(ctx, "mqpub", t.args("mqpub"), "--end"); code != 0 && !(t.losses > 0 && code == 7) {
+	var end []string
+	if !t.shared {
+		end = append(end, "--end")
+	}
+	if code, text := t.tool(ctx, "mqpub", t.args("mqpub"), end...); code != 0 && !(t.losses > 0 && code == 7) {
 		t.fails("at last, mqpub ends with %d: %s", code, text)
 	}
 	if code, text := t.tool(ctx, "mqsub", t.args("mqsub"), "--idle-timeout", "2"); code != 27 {
@@ -214,7 +228,10 @@ func (t *trial) output() []string { return []string{"--output-file", filepath.Jo
 
 // args returns the command line of a tool in a trial.
 func (t *trial) args(tool string) []string {
-	if tool == "mqpub" {
+	switch {
+	case tool == "mqpub" && t.shared:
+		return slices.Concat(t.client(tool), t.spool(), []string{"-l"})
+	case tool == "mqpub":
 		return slices.Concat([]string{"follow", t.file("in")}, t.client(tool), t.spool())
 	}
 	return append(t.client(tool), t.output()...)
@@ -222,11 +239,16 @@ func (t *trial) args(tool string) []string {
 
 // tool runs a tool to its end.
 func (t *trial) tool(ctx context.Context, tool string, args []string, more ...string) (int, string) {
+	return t.toolWith(ctx, nil, tool, append(args, more...)...)
+}
+
+// toolWith is tool with a standard input.
+func (t *trial) toolWith(ctx context.Context, stdin io.Reader, tool string, args ...string) (int, string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(t.bin, tool), append(args, more...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(t.bin, tool), args...)
 	var text bytes.Buffer
-	cmd.Stderr = &text
+	cmd.Stdin, cmd.Stderr = stdin, &text
 	_ = cmd.Run()
 	t.heard(text.String())
 	return cmd.ProcessState.ExitCode(), text.String()
@@ -239,9 +261,13 @@ type process struct {
 	exited chan struct{}
 }
 
+// start starts a program, whose standard input is a pipe without end.
 func start(name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), exited: make(chan struct{})}
 	p.cmd.Stderr = &p.said
+	if _, err := p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -274,8 +300,8 @@ func (t *trial) endWitness(p *process) {
 }
 
 // write writes the file that mqpub follows, in pieces that end anywhere, and may rename it
-// once.
-func (t *trial) write(r *rand.Rand, within time.Duration) {
+// once. If the spool is shared, it hands pieces of whole lines over.
+func (t *trial) write(ctx context.Context, r *rand.Rand, within time.Duration) {
 	var all []byte
 	ends := []int{}
 	for i := range t.lines {
@@ -298,8 +324,17 @@ func (t *trial) write(r *rand.Rand, within time.Duration) {
 	from := 0
 	for i := range pieces {
 		to := len(all) * (i + 1) / pieces
-		if i < pieces-1 {
+		if i < pieces-1 && !t.shared {
 			to = max(from, to-r.IntN(60))
+		}
+		if t.shared {
+			line, _ := slices.BinarySearch(ends, to)
+			to = ends[line]
+			code, text := t.toolWith(ctx, bytes.NewReader(all[from:to]), "mqpub", append(t.args("mqpub"), "-W", "20")...)
+			if code != 0 && code != 75 && !(t.losses > 0 && code == 7) {
+				t.fails("with lines to hand over, mqpub ends with %d: %s", code, text)
+			}
+			t.handed += strings.Count(text, "which another process sends")
 		}
 		if rotation > 0 && to >= rotation {
 			_, _ = f.Write(all[from:rotation])
@@ -429,7 +464,9 @@ func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, f
 	case full && code == 6: // and whatever ended it otherwise
 	case tool == "mqsub" && stopped && code == 143:
 	case tool == "mqpub" && stopped && code == 143:
-		t.atLeast(0, text)
+		if !t.shared {
+			t.atLeast(0, text)
+		}
 	case tool == "mqpub" && (stopped || full) && code == 75:
 		said := queuedText.FindStringSubmatch(text)
 		if said == nil {
@@ -437,7 +474,7 @@ func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, f
 			return
 		}
 		n, _ := strconv.Atoi(said[1])
-		if !full {
+		if !full && !t.shared {
 			t.atLeast(n, text)
 		}
 	case tool == "mqpub" && t.losses > 0 && stopped && code == 7:
