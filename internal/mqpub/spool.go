@@ -150,6 +150,9 @@ func (s *spool) failed(err error) error { return cli.JournalError(fmt.Sprintf("s
 func (j *job) readOwner(s *spool, mode string) error {
 	v := j.inv.Values
 	s.owner = owner{broker: j.conn.Broker(), id: j.conn.Options.ClientID, qos: v.QoS.Int()}
+	if j.conn.Options.NewClientID {
+		s.owner.id = "" // none was given
+	}
 	path := filepath.Join(s.dir, ownerFile)
 	b, err := os.ReadFile(path)
 	if err == nil {

@@ -92,7 +92,10 @@ var messageOptions = []Option{
 var spoolOptions = []Option{
 	{
 		Name: "spool", Tools: Pub, Group: GroupMessage, Type: TypeString,
-		Excludes:    []Relation{{With: []string{"request", "response-topic", "serve"}, Hint: "a spool is for messages that can wait"}},
+		Excludes: []Relation{
+			{With: []string{"request", "response-topic", "serve"}, Hint: "a spool is for messages that can wait"},
+			{With: []string{"id-prefix"}, Hint: "a spool keeps the client ID of its first run"},
+		},
 		Placeholder: "DIR", Complete: CompleteDir,
 		Help: "keep messages in DIR until acknowledged",
 	},
