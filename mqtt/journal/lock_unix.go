@@ -27,5 +27,9 @@ func (d directory) Lock() (unlock func(), err error) {
 		_ = f.Close()
 		return nil, &os.PathError{Op: "lock", Path: string(d), Err: err}
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Closing alone leaves the lock to a child between fork and exec.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }
