@@ -131,7 +131,7 @@ func TestSeveralProcessesUseOneSpool(t *testing.T) {
 	dir := filepath.Join(tempDir(t), "spool")
 	h := newHub(t, broker.Options{QueueMessages: 4 * killedLines})
 	sub := h.sub(t, "-q", "2", "-t", "n", "-C", strconv.Itoa(killedLines+3))
-	options := append(h.addr, "--spool", dir, "--config", "none", "-q", "2", "-t", "n", "-M", "20")
+	options := slices.Clip(append(h.addr, "--spool", dir, "--config", "none", "-q", "2", "-t", "n", "-M", "20"))
 	first := exec.Command(bin+"/mqpub", append(options, "-l")...)
 	in, err := first.StdinPipe()
 	if err != nil {
@@ -205,5 +205,28 @@ func TestProcessesThatBeginAtOnceShareASpool(t *testing.T) {
 	slices.Sort(lines)
 	if want := []string{"0", "1", "2", "3", "4", "5"}; !slices.Equal(lines, want) {
 		t.Errorf("got %q", lines)
+	}
+}
+
+// TestAFullInboxWaitsUntilTheTimeLimit has a process hand over more than --spool-size while the one
+// that has the queue takes nothing: it waits, and the time limit ends it.
+func TestAFullInboxWaitsUntilTheTimeLimit(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(tempDir(t), "spool")
+	args := slices.Clip(append(at("127.0.0.1:1"), "--spool", dir, "--config", "none", "-q", "1", "-t", "n"))
+	if got := run(t, "", "mqpub", append(args, "-m", "x", "--no-reconnect")...); got.code != 75 {
+		t.Fatalf("filling the spool: code %d, %s", got.code, got.err)
+	}
+	q, _, err := journal.OpenQueue(dir, journal.QueueOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Repeat(strings.Repeat("x", 1000)+"\n", 3000)
+	got := run(t, lines, "mqpub", append(args, "-l", "--spool-size", "1MiB", "-W", "1")...)
+	if got.code != 75 || !strings.HasPrefix(got.err, "mqpub: timed out after 1s (") || !strings.Contains(got.err, "queued in "+dir+", which another process sends; the rest of the input was not read") {
+		t.Errorf("code %d, stderr %q", got.code, got.err)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/wholefile"
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -28,6 +29,9 @@ type inbox struct {
 	repair  bool
 	damaged int
 	buf     []byte
+	added   int    // messages in buf
+	handed  int    // messages in the files that flush has left
+	failed  error  // of flush
 	size    int64  // bytes in the directory when that was last looked up
 	last    int64  // time in the name of the last file
 	taken   string // file of the message that was taken last, or ""
@@ -51,11 +55,8 @@ var (
 
 // add adds a message to those that flush leaves.
 func (b *inbox) add(p *packet.Publish, now time.Time) error {
-	if b.size+int64(len(b.buf)) > b.limit {
-		b.size = b.used()
-		if b.size+int64(len(b.buf)) > b.limit {
-			return errInboxFull
-		}
+	if b.failed != nil {
+		return b.failed
 	}
 	m := *p
 	m.Dup, m.PacketID = false, 1
@@ -67,18 +68,37 @@ func (b *inbox) add(p *packet.Publish, now time.Time) error {
 		return err
 	}
 	body := buf[at+inboxHeader:]
+	if int64(len(body)+noteRoom) > b.limit/2 {
+		return journal.ErrTooLarge // the queue would refuse it
+	}
+	if b.size+int64(at) > b.limit {
+		b.size = b.used()
+		if b.size+int64(at) > b.limit {
+			return errInboxFull
+		}
+	}
 	binary.BigEndian.PutUint32(buf[at:], uint32(len(body)))
 	binary.BigEndian.PutUint32(buf[at+4:], crc32.ChecksumIEEE(body))
 	b.buf = buf
+	b.added++
 	return nil
 }
 
 // flush leaves what was added. When it has returned nil, the messages are in the spool for
-// good.
+// good. After an error it is not known what is; add and flush return that error from then on.
 func (b *inbox) flush() error {
-	if len(b.buf) == 0 {
-		return nil
+	if len(b.buf) > 0 && b.failed == nil {
+		if b.failed = b.write(); b.failed == nil {
+			b.size += int64(len(b.buf))
+			b.handed += b.added
+			b.buf, b.added = b.buf[:0], 0
+		}
 	}
+	return b.failed
+}
+
+// write writes buf to a new file.
+func (b *inbox) write() error {
 	if err := os.Mkdir(b.dir, 0o700); err == nil {
 		if err := wholefile.SyncDir(filepath.Dir(b.dir)); err != nil {
 			return err
@@ -97,10 +117,6 @@ func (b *inbox) flush() error {
 	}
 	if err == nil && b.sync {
 		err = wholefile.SyncDir(b.dir)
-	}
-	if err == nil {
-		b.size += int64(len(b.buf))
-		b.buf = b.buf[:0]
 	}
 	return err
 }
@@ -225,7 +241,11 @@ type spoolNote struct {
 	n     uint64
 }
 
-const spoolNoteVersion = 2
+const (
+	spoolNoteVersion = 2
+	// noteRoom is more than a note of the inbox adds to a message in the queue.
+	noteRoom = 64
+)
 
 func (s *spoolNote) encode() []byte {
 	b := binary.AppendUvarint([]byte{spoolNoteVersion}, uint64(len(s.place)))

@@ -3,6 +3,7 @@ package mqpub
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
@@ -103,6 +105,28 @@ func TestOrderWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
+// What could not be left is not added to, counted, or left again.
+func TestAnInboxThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "in")
+	b := &inbox{dir: filepath.Join(dir, "in"), limit: 1 << 20}
+	if err := b.add(message("a"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.flush(); !errors.Is(err, fs.ErrNotExist) || b.handed != 0 {
+		t.Errorf("without a directory: %v, %d handed over", err, b.handed)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.add(message("b"), time.Now()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the next message: %v", err)
+	}
+	if err := b.flush(); !errors.Is(err, fs.ErrNotExist) || b.handed != 0 {
+		t.Errorf("again: %v, %d handed over", err, b.handed)
+	}
+}
+
 func TestAnInboxIsBounded(t *testing.T) {
 	t.Parallel()
 	b := &inbox{dir: filepath.Join(t.TempDir(), "in"), limit: 1000}
@@ -121,6 +145,10 @@ func TestAnInboxIsBounded(t *testing.T) {
 	}
 	if n < 7 {
 		t.Errorf("full after %d messages", n)
+	}
+	// What the queue would refuse later must not be left for it.
+	if err := b.add(message(strings.Repeat("x", 500)), time.Now()); !errors.Is(err, journal.ErrTooLarge) {
+		t.Errorf("a message of half the limit: %v", err)
 	}
 	other := &inbox{dir: b.dir, limit: 1000}
 	if err := other.add(message("x"), time.Now()); err != nil {

@@ -31,6 +31,9 @@ import (
 type spool struct {
 	dir   string
 	owner owner
+
+	options journal.QueueOptions
+
 	ready chan struct{} // closed when what was in the inbox is in the queue
 	end   chan struct{} // closed when the input has ended
 
@@ -38,7 +41,6 @@ type spool struct {
 	queue   *journal.Queue // nil: another process uses it
 	inbox   inbox
 	note    spoolNote
-	handed  int // messages that were put into the inbox
 
 	fresh chan struct{} // 1 slot: there are messages to sync
 	room  context.Context
@@ -69,7 +71,8 @@ func (j *job) openSpool(ctx context.Context, mode string) (err error) {
 	v := j.inv.Values
 	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
 	s := &spool{dir: v.Spool.Text(), fresh: make(chan struct{}, 1), lost: make(chan struct{}), ready: make(chan struct{}), end: make(chan struct{})}
-	s.inbox = inbox{dir: filepath.Join(s.dir, "in"), limit: v.SpoolSize.Int64(), sync: policy != journal.SyncNever, repair: v.Repair.On()}
+	s.options = journal.QueueOptions{Limit: v.SpoolSize.Int64(), LogOptions: journal.LogOptions{Sync: policy, Repair: v.Repair.On()}}
+	s.inbox = inbox{dir: filepath.Join(s.dir, "in"), limit: s.options.Limit, sync: policy != journal.SyncNever, repair: s.options.Repair}
 	s.room, s.full = context.WithCancel(context.Background())
 	if err = os.Mkdir(s.dir, 0o700); err == nil {
 		err = wholefile.SyncDir(filepath.Dir(s.dir))
@@ -112,10 +115,7 @@ func (j *job) openSpool(ctx context.Context, mode string) (err error) {
 // attach opens the queue. The error matches journal.ErrLogInUse if another process has it
 // open. s.putting must be held, or s not yet shared.
 func (j *job) attach(s *spool) error {
-	v := j.inv.Values
-	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
-	q, found, err := journal.OpenQueue(s.dir, journal.QueueOptions{Limit: v.SpoolSize.Int64(),
-		LogOptions: journal.LogOptions{Sync: policy, Repair: v.Repair.On()}})
+	q, found, err := journal.OpenQueue(s.dir, s.options)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -252,9 +252,6 @@ func (s *spool) add(p *packet.Publish, place []byte) error {
 		switch {
 		case s.queue == nil:
 			err := s.inbox.add(p, time.Now())
-			if err == nil {
-				s.handed++
-			}
 			s.putting.Unlock()
 			if !errors.Is(err, errInboxFull) {
 				return err
@@ -316,15 +313,16 @@ func (j *job) collect() error {
 		if damaged > 0 {
 			j.inv.Warnf("spool %q: removed %s of damaged messages that other processes have left", s.dir, units.Count(damaged, "byte"))
 		}
-		if !s.isReady() {
-			close(s.ready)
-		}
 		switch {
 		case errors.Is(err, context.Canceled):
 			return nil // the rest stays
 		case err != nil:
 			return s.failed(err)
-		case ended:
+		}
+		if !s.isReady() {
+			close(s.ready)
+		}
+		if ended {
 			return nil
 		}
 		select {
@@ -426,11 +424,13 @@ func (j *job) publishSpooled(ctx context.Context, feed func(context.Context) err
 		feedErr = cmp.Or(feedErr, collectErr)
 	}()
 	if s.queue == nil {
-		if over, err := j.takeOver(); !over {
+		undo := context.AfterFunc(ctx, s.full)
+		over, err := j.takeOver()
+		if undo(); !over {
 			s.full()
 			close(settled)
 			<-feeding
-			return j.handedOver(ctx, cmp.Or(err, feedErr))
+			return j.spoolEnd(ctx, mqtt.Stats{}, cmp.Or(err, feedErr))
 		}
 	}
 	go func() {
@@ -595,27 +595,19 @@ func (j *job) inDoubt(tag uint64, name string) bool {
 // spoolEnd closes the spool and returns the error of the run, given what ended it.
 func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 	s := j.spool
-	waiting := s.queue.Len()
 	code, text := j.report.spoolVerdict()
-	if code != 0 {
-		s.queue.SetState(nil) // it is reported below
+	var waiting int
+	var where string
+	if s.queue == nil {
+		waiting, where = s.inbox.handed, ", which another process sends"
+	} else {
+		waiting, err = s.close(code != 0, err)
 	}
-	if closeErr := s.queue.Close(); closeErr != nil {
-		err = s.failed(closeErr)
-		// The disk has less than was put.
-		if q, _, openErr := journal.OpenQueue(s.dir, journal.QueueOptions{}); openErr == nil {
-			waiting = q.Len()
-			_ = q.Close() // it was only read
-		}
-	}
-	// A process that still found the queue in use has left its messages before.
-	left, leftErr := s.inbox.left()
-	waiting, err = waiting+left, cmp.Or(err, leftErr)
 	if s.stuck {
 		code = cmp.Or(code, option.ExitLost)
 	}
 	if waiting > 0 {
-		text = append(text, fmt.Sprintf("%s queued in %s", units.Count(waiting, "message"), s.dir))
+		text = append(text, fmt.Sprintf("%s queued in %s%s", units.Count(waiting, "message"), s.dir, where))
 		code = cmp.Or(code, option.ExitQueued)
 	}
 	if j.report.inputUnread {
@@ -645,27 +637,24 @@ func (j *job) spoolEnd(ctx context.Context, st mqtt.Stats, err error) error {
 	return exit
 }
 
-// handedOver returns the error of a run whose messages another process sends.
-func (j *job) handedOver(ctx context.Context, err error) error {
-	s := j.spool
-	code, text := j.report.spoolVerdict()
-	if s.handed > 0 {
-		code = cmp.Or(code, option.ExitQueued)
-		text = append(text, fmt.Sprintf("%s queued in %s, which another process sends", units.Count(s.handed, "message"), s.dir))
+// close closes the queue, and returns the number of messages that are left in the spool, and
+// what ended the run. If the verdict of the run is reported, the spool need not keep it.
+func (s *spool) close(reported bool, err error) (waiting int, _ error) {
+	waiting = s.queue.Len()
+	if reported {
+		s.queue.SetState(nil)
 	}
-	if j.report.inputUnread {
-		text = append(text, "the rest of the input was not read")
+	if closeErr := s.queue.Close(); closeErr != nil {
+		err = s.failed(closeErr)
+		// The disk has less than was put.
+		if q, _, openErr := journal.OpenQueue(s.dir, journal.QueueOptions{}); openErr == nil {
+			waiting = q.Len()
+			_ = q.Close() // it was only read
+		}
 	}
-	switch cause := context.Cause(ctx); {
-	case code == 0:
-		return cmp.Or(err, cause)
-	case cause != nil:
-		return cli.Failed(code, fmt.Errorf("%w: %s", cause, strings.Join(text, "; ")))
-	case err != nil:
-		j.inv.Errorf("%v", err)
-		code = cli.CodeOf(ctx, err)
-	}
-	return cli.Failed(code, errors.New(strings.Join(text, "; ")))
+	// A process that still found the queue in use has left its messages before.
+	left, leftErr := s.inbox.left()
+	return waiting + left, cmp.Or(err, leftErr)
 }
 
 // spoolVerdict returns the exit code for the messages that were not delivered exactly once,
