@@ -79,7 +79,7 @@ type world struct {
 	unsynct []int // put or sent since the last Sync
 	unsent  []int
 	state   int // of the owner: how often the session was lost
-	kept    int // the state at the last Sync that succeeded
+	kept    int // the state at the last Sync, or opening, that succeeded
 }
 
 // check compares what a queue holds after a crash with what it must hold.
@@ -126,12 +126,13 @@ func (w *world) check(d *disk, opt QueueOptions) {
 	if state < w.kept || state > w.state {
 		w.t.Fatalf("the state is %d; it was set to %d before the last Sync, and to %d after it", state, w.kept, w.state)
 	}
-	w.state, w.kept = state, state
 }
 
 // live uses a queue as a client does, until a call fails.
 func (w *world) live(q *Queue) {
 	_, ids := loaded(w.t, q)
+	w.kept, _ = strconv.Atoi(string(q.State())) // opening has made durable what it found
+	w.state = w.kept
 	for id := range ids {
 		w.nextID = max(w.nextID, id)
 	}
