@@ -198,8 +198,15 @@ func (s *survival) publishing(row string, spool bool) {
 		if row != "mqpub" {
 			s.Fatalf("unknown row %q", row)
 		}
-		if spool { // what it has not read is not its own
-			<-fed
+		if spool { // what it has not put there is not its own
+			last := fmt.Append([]byte("n\x00\x01\x00"), survivalLines-1) // topic, packet identifier, no properties
+			s.until("the last line in the spool", func() bool {
+				files, _ := filepath.Glob(filepath.Join(s.disk, "spool", "*.log"))
+				return slices.ContainsFunc(files, func(path string) bool {
+					b, err := os.ReadFile(path)
+					return err == nil && bytes.Contains(b, last)
+				})
+			})
 		}
 		_ = cmd.Process.Kill()
 	}
