@@ -10,8 +10,9 @@ import (
 
 // record is what the log of the witness says of the publisher.
 type record struct {
-	texts []string // of the messages that were accepted
-	open  int      // QoS 2 messages whose PUBREL has not come
+	texts     []string // of the messages that were accepted
+	open      int      // QoS 2 messages whose PUBREL has not come
+	completed int      // deliveries to a subscriber
 }
 
 // bytes returns the messages as lines.
@@ -35,6 +36,8 @@ func readLog(path string) (l record, err error) {
 			}
 		case f[0] == "R":
 			delete(open, f[2])
+		case f[0] == "A":
+			l.completed++
 		}
 	}
 	l.open = len(open)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mqtools/mqtools/mqtt/packet"
 )
 
 // readTable reads the table of the README of what survives what: the words of its cells, by
@@ -80,12 +82,13 @@ type survival struct {
 	*trial
 	witness *process
 	want    string
+	struck  chan struct{} // closed when the disturbance has begun: the last lines come after it
 }
 
 const survivalLines = 400
 
 func newSurvival(t *testing.T, bin, want string) *survival {
-	tr, err := newTrial(t.TempDir(), bin, plan{seed: 1, versions: [2]string{"5", "5"}, inflight: 10, receive: [2]int{0, 20}, lines: survivalLines})
+	tr, err := newTrial(t.TempDir(), bin, plan{seed: 1, versions: [2]string{"5", "5"}, inflight: survivalLines, receive: [2]int{0, 20}, lines: survivalLines})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +97,7 @@ func newSurvival(t *testing.T, bin, want string) *survival {
 		t.Fatal(err)
 	}
 	t.Cleanup(tr.proxy.Close)
-	return &survival{T: t, trial: tr, want: want}
+	return &survival{T: t, trial: tr, want: want, struck: make(chan struct{})}
 }
 
 // up starts the witness.
@@ -149,11 +152,13 @@ func (s *survival) disturb(row string) bool {
 	switch row {
 	case "the connection, the broker":
 		s.proxy.Cut(-1)
+		close(s.struck)
 		s.endWitness(s.witness)
 		s.up()
 	case "the broker's sessions":
 		s.losses = 100
 		s.proxy.Mute(true)
+		close(s.struck)
 		if s.qos == 2 { // a message that is open now stays in doubt
 			s.until("an open message", func() bool { return s.log().open > 0 })
 		}
@@ -186,7 +191,11 @@ func (s *survival) publishing(row string, spool bool) {
 	go func() {
 		defer close(fed)
 		defer func() { _ = in.Close() }()
+		sent := 0
 		for line := range bytes.Lines(numbers()) {
+			if sent++; sent > survivalLines*3/4 {
+				<-s.struck
+			}
 			if _, err := in.Write(line); err != nil {
 				return // it was killed
 			}
@@ -198,8 +207,13 @@ func (s *survival) publishing(row string, spool bool) {
 		if row != "mqpub" {
 			s.Fatalf("unknown row %q", row)
 		}
+		close(s.struck)
 		if spool { // what it has not put there is not its own
-			last := fmt.Append([]byte("n\x00\x01\x00"), survivalLines-1) // topic, packet identifier, no properties
+			p := packet.Publish{QoS: packet.QoS(s.qos), PacketID: 1, Topic: []byte("n"), Payload: fmt.Append(nil, survivalLines-1)}
+			last, err := p.AppendTo(nil, packet.V5)
+			if err != nil {
+				s.Fatal(err)
+			}
 			s.until("the last line in the spool", func() bool {
 				files, _ := filepath.Glob(filepath.Join(s.disk, "spool", "*.log"))
 				return slices.ContainsFunc(files, func(path string) bool {
@@ -318,7 +332,10 @@ func (s *survival) subscribing(row string, journal bool) {
 		cmd = begin()
 	}
 	_ = pub.Wait()
-	s.until("what was published", func() bool { return s.accepted() >= survivalLines })
+	s.until("what was published", func() bool { // and that the end of mqsub disturbs nothing
+		l := s.log()
+		return len(l.texts) >= survivalLines && l.completed >= len(l.texts)
+	})
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	cmd = begin("--idle-timeout", "1")
