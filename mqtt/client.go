@@ -128,7 +128,9 @@ func (c *Client) ClientID() string {
 }
 
 // SessionPresent reports whether the server had a session at the latest
-// connect.
+// connect. That may be a new one: a server that has lost the session says so in
+// one CONNACK, and if the connection fails before that arrives, the next CONNACK
+// reports the session that began then.
 func (c *Client) SessionPresent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

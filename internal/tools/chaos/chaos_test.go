@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,31 @@ func TestCompare(t *testing.T) {
 		}
 		if got := compare(lines(c.sent), lines(c.got)).String(); got != c.want {
 			t.Errorf("%q as %q: %s, want %s", c.sent, c.got, got, c.want)
+		}
+	}
+}
+
+// TestSecretRepeats reads logs of a witness that has lost the session of a publisher.
+func TestSecretRepeats(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		log    string
+		secret int
+	}{
+		"the publisher knows it":            {"S pub\nK pub\nM pub 2 1 n a\nS pub\nK pub\nM pub 2 2 n a\n", 0},
+		"it has missed the CONNACK":         {"S pub\nK pub\nM pub 2 1 n a\nM pub 2 2 n b\nS pub\nM pub 2 1 n a\nM pub 2 2 n b\n", 2},
+		"a message was finished before":     {"S pub\nK pub\nM pub 2 1 n a\nR pub 1\nS pub\nM pub 2 1 n a\n", 0},
+		"again, and the publisher knows it": {"S pub\nK pub\nM pub 2 1 n a\nS pub\nM pub 2 1 n a\nS pub\nK pub\nM pub 2 2 n a\n", 1},
+		"twice before a CONNACK arrives":    {"S pub\nK pub\nM pub 2 1 n a\nS pub\nS pub\nM pub 2 1 n a\n", 1},
+		"QoS 1":                             {"S pub\nK pub\nM pub 1 1 n a\nS pub\nM pub 1 1 n a\n", 0},
+		"the session of a subscriber":       {"S pub\nK pub\nM pub 2 1 n a\nS sub\nM pub 2 2 n a\n", 0},
+	} {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := readLog(path); err != nil || l.secret != c.secret {
+			t.Errorf("%s: %d in secret, %v, want %d", name, l.secret, err, c.secret)
 		}
 	}
 }

@@ -13,26 +13,39 @@ type record struct {
 	texts     []string // of the messages that were accepted
 	open      int      // QoS 2 messages whose PUBREL has not come
 	completed int      // deliveries to a subscriber
+	secret    int      // QoS 2 messages that were accepted twice although the publisher cannot know it
 }
 
 // bytes returns the messages as lines.
 func (l *record) bytes() []byte { return []byte(strings.Join(l.texts, "\n") + "\n") }
 
+// readLog reads the log of the witness. A publisher that misses the CONNACK that says that its
+// session was lost has a session at the next connect: what it sends again then, as the rules
+// of that session want it, is accepted twice.
 func readLog(path string) (l record, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return l, err
 	}
-	open := map[string]bool{}
+	open, missed := map[string]string{}, map[string]bool{} // by packet identifier; texts
 	for line := range strings.Lines(string(b)) {
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 6)
 		switch {
 		case f[0] == "S" && f[1] == "pub":
+			for _, text := range open {
+				missed[text] = true
+			}
 			clear(open)
+		case f[0] == "K" && f[1] == "pub":
+			clear(missed)
 		case f[0] == "M" && len(f) == 6 && strings.HasSuffix(line, "\n"):
 			l.texts = append(l.texts, f[5])
 			if f[2] == "2" {
-				open[f[3]] = true
+				open[f[3]] = f[5]
+			}
+			if missed[f[5]] {
+				l.secret++
+				delete(missed, f[5])
 			}
 		case f[0] == "R":
 			delete(open, f[2])
@@ -71,8 +84,8 @@ func (t *trial) check() error {
 		t.fails("at QoS 2: %v; at the broker: %v", whole, published)
 	case received.repeated > published.repeated:
 		t.fails("mqsub has repeated messages at QoS 2: %v", received)
-	case t.doubt < published.repeated:
-		t.fails("%d messages were sent twice, but mqpub has reported only %d", published.repeated, t.doubt)
+	case t.doubt < published.repeated-l.secret:
+		t.fails("%d messages were sent twice, %d of them in secret, but mqpub has reported only %d", published.repeated, l.secret, t.doubt)
 	}
 	if len(t.wrongs) > 0 {
 		return fmt.Errorf("%v:\n  %s", t.plan, strings.Join(t.wrongs, "\n  "))

@@ -23,6 +23,7 @@ import (
 // A line of the log is a letter and its words:
 //
 //	S client              a session begins
+//	K client              a packet came after the CONNACK that said so: the client knows it
 //	U client qos filter   subscribed
 //	M client qos id text  a message was accepted; it goes to all sessions that subscribe
 //	R client id           PUBREL came from the publisher
@@ -73,7 +74,8 @@ type link struct {
 	out     []byte
 	ready   *sync.Cond
 	closed  bool
-	window  int // Receive Maximum of the subscriber
+	begins  bool // nothing has come since the CONNACK, which said that the session begins
+	window  int  // Receive Maximum of the subscriber
 	open    int
 }
 
@@ -256,6 +258,10 @@ func (w *witness) packet(l *link, id *string, f packet.Frame) (err error) {
 	if (f.Type == packet.CONNECT) != (c == nil) {
 		return errors.New("unexpected")
 	}
+	if l.begins {
+		l.begins = false
+		w.change("K %s", *id)
+	}
 	var ack packet.Ack
 	if f.Type >= packet.PUBACK && f.Type <= packet.PUBCOMP {
 		if err = ack.Parse(f, l.version); err != nil {
@@ -345,7 +351,7 @@ func (w *witness) connect(l *link, id *string, f packet.Frame) (err error) {
 	}
 	if !ok.SessionPresent {
 		w.change("S %s", *id)
-		c = w.all[*id]
+		c, l.begins = w.all[*id], true
 	}
 	if w.opt.receive > 0 && l.version == packet.V5 {
 		if ok.Properties, err = ok.Properties.AppendUint(packet.ReceiveMaximum, uint32(w.opt.receive)); err != nil {
