@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/jsontext"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -21,7 +22,7 @@ func (mosquittoJSON) append(dst []byte, m *mqtt.Message, at time.Time, inline bo
 	start := len(dst)
 	dst = append(dst, `{"tst":"`...)
 	dst = at.AppendFormat(dst, "2006-01-02T15:04:05.000000-0700")
-	dst = appendString(append(dst, `","topic":`...), m.Topic)
+	dst = jsontext.AppendString(append(dst, `","topic":`...), m.Topic)
 	dst = append(append(dst, `,"qos":`...), '0'+byte(m.QoS))
 	dst = strconv.AppendBool(append(dst, `,"retain":`...), m.Retain)
 	dst = strconv.AppendInt(append(dst, `,"payloadlen":`...), int64(len(m.Payload)), 10)
@@ -38,9 +39,9 @@ func (mosquittoJSON) append(dst []byte, m *mqtt.Message, at time.Time, inline bo
 	case !inline:
 		dst = appendText(dst, m.Payload)
 	default:
-		i := skipBlank(m.Payload, 0)
-		end, ok := skipValue(m.Payload, i, 0)
-		if !ok || skipBlank(m.Payload, end) != len(m.Payload) {
+		i := jsontext.SkipBlank(m.Payload, 0)
+		end, ok := jsontext.SkipValue(m.Payload, i, 0)
+		if !ok || jsontext.SkipBlank(m.Payload, end) != len(m.Payload) {
 			return dst[:start], errNotJSON
 		}
 		dst = appendCompact(dst, m.Payload[i:end])
@@ -51,7 +52,7 @@ func (mosquittoJSON) append(dst []byte, m *mqtt.Message, at time.Time, inline bo
 // appendText appends a JSON string, or {"base64": ...} for bytes that are not text.
 func appendText(dst, b []byte) []byte {
 	if utf8.Valid(b) {
-		return appendString(dst, b)
+		return jsontext.AppendString(dst, b)
 	}
 	return append(appendBase64(append(dst, `{"base64":"`...), b), `"}`...)
 }
@@ -98,7 +99,7 @@ func appendCompact(dst, b []byte) []byte {
 		case ' ', '\t', '\n', '\r':
 			i++
 		case '"':
-			end, _ := skipString(b, i)
+			end, _ := jsontext.SkipString(b, i)
 			dst = append(dst, b[i:end]...)
 			i = end
 		default:
@@ -124,7 +125,7 @@ func appendLikeCJSON(dst, b []byte) []byte {
 		c := b[i]
 		switch c {
 		case '"':
-			end, _ := skipString(b, i)
+			end, _ := jsontext.SkipString(b, i)
 			dst = append(dst, b[i:end]...)
 			i = end
 			continue

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/jsontext"
 	"github.com/mqtools/mqtools/internal/spelling"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
@@ -83,7 +83,7 @@ func (r *RecordReader) Next() (*InputRecord, error) {
 		if err != nil {
 			return nil, err
 		}
-		i := skipBlank(line, 0)
+		i := jsontext.SkipBlank(line, 0)
 		if i == len(line) {
 			continue
 		}
@@ -233,7 +233,7 @@ func (p *parser) unknown(name []byte, at int, meant string) error {
 	return e
 }
 
-func (p *parser) blank() { p.i = skipBlank(p.b, p.i) }
+func (p *parser) blank() { p.i = jsontext.SkipBlank(p.b, p.i) }
 
 // next skips white space and takes the byte c.
 func (p *parser) next(c byte) error {
@@ -316,7 +316,7 @@ func (p *parser) text() ([]byte, error) {
 	if p.i >= len(p.b) || p.b[p.i] != '"' {
 		return nil, p.fail("no string where one is expected")
 	}
-	end, ok := skipString(p.b, p.i)
+	end, ok := jsontext.SkipString(p.b, p.i)
 	if !ok {
 		p.i = min(end, len(p.b)-1)
 		return nil, p.fail("malformed string")
@@ -324,50 +324,14 @@ func (p *parser) text() ([]byte, error) {
 	raw := p.b[p.i+1 : end-1]
 	start := p.i
 	p.i = end
-	esc := bytes.IndexByte(raw, '\\')
-	if esc < 0 {
+	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw, nil
 	}
 	from := len(p.r.arena)
-	dst := append(p.r.arena, raw[:esc]...)
-	for i := esc; i < len(raw); {
-		if raw[i] != '\\' {
-			dst = append(dst, raw[i])
-			i++
-			continue
-		}
-		i++
-		switch raw[i] {
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			c, _ := hex4(raw, i+1)
-			i += 4
-			if c >= 0xd800 && c < 0xe000 {
-				low, ok := rune(0), false
-				if c < 0xdc00 && i+2 < len(raw) && raw[i+1] == '\\' && raw[i+2] == 'u' {
-					low, ok = hex4(raw, i+3)
-				}
-				if !ok || low < 0xdc00 || low >= 0xe000 {
-					p.i = start
-					return nil, p.fail("lone surrogate in a string")
-				}
-				c = 0x10000 + (c-0xd800)<<10 + (low - 0xdc00)
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, c)
-		default:
-			dst = append(dst, raw[i])
-		}
-		i++
+	dst, whole := jsontext.AppendUnquoted(p.r.arena, raw)
+	if !whole {
+		p.i = start
+		return nil, p.fail("lone surrogate in a string")
 	}
 	p.r.arena = dst
 	return dst[from:len(dst):len(dst)], nil
@@ -375,7 +339,7 @@ func (p *parser) text() ([]byte, error) {
 
 // value returns the JSON value that starts here as it is written.
 func (p *parser) value() ([]byte, error) {
-	end, ok := skipValue(p.b, p.i, 0)
+	end, ok := jsontext.SkipValue(p.b, p.i, 0)
 	if !ok {
 		p.i = end
 		return nil, p.fail("not valid JSON")

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/jsontext"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -87,13 +88,13 @@ type payloadForm struct {
 
 var (
 	asJSON   = payloadForm{"", `,"payload_encoding":"json"`, func(dst, b []byte) []byte { return append(dst, b...) }}
-	asText   = payloadForm{`"`, `"`, appendEscapedString[[]byte]}
+	asText   = payloadForm{`"`, `"`, jsontext.AppendEscaped[[]byte]}
 	asBase64 = payloadForm{`"`, `","payload_encoding":"base64"`, appendBase64}
 )
 
 func (f *Record) formOf(payload []byte) *payloadForm {
 	switch {
-	case f.JSONPayload && oneLineJSON(payload):
+	case f.JSONPayload && jsontext.OneLine(payload):
 		return &asJSON
 	case utf8.Valid(payload):
 		return &asText
@@ -112,7 +113,7 @@ func (f *Record) head(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	dst = append(dst, `{"tst":"`...)
 	dst = f.stamp.append(dst, at)
 	dst = append(dst, `","topic":`...)
-	dst = appendString(dst, m.Topic)
+	dst = jsontext.AppendString(dst, m.Topic)
 	dst = append(dst, `,"qos":`...)
 	dst = append(dst, '0'+byte(m.QoS))
 	if m.Retain {
@@ -133,23 +134,6 @@ func (f *Record) tail(dst []byte, m *mqtt.Message) []byte {
 		dst = appendProperties(append(dst, `,"properties":`...), m.Properties)
 	}
 	return append(dst, '}')
-}
-
-// oneLineJSON reports whether b can be a JSON value on one line without any change.
-func oneLineJSON(b []byte) bool {
-	if len(b) == 0 || skipBlank(b, 0) != 0 {
-		return false
-	}
-	end, ok := skipValue(b, 0, 0)
-	if !ok || end != len(b) {
-		return false
-	}
-	for _, c := range b {
-		if c == '\n' || c == '\r' {
-			return false
-		}
-	}
-	return true
 }
 
 // appendProperties appends a property block as an object.
@@ -196,8 +180,8 @@ func appendPairs(dst []byte, p packet.Properties) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = appendString(append(dst, '{'), q.Bytes)
-		dst = append(appendString(append(dst, ':'), q.Value), '}')
+		dst = jsontext.AppendString(append(dst, '{'), q.Bytes)
+		dst = append(jsontext.AppendString(append(dst, ':'), q.Value), '}')
 	}
 	return append(dst, ']')
 }
@@ -217,42 +201,6 @@ func appendIDs(dst []byte, p packet.Properties) []byte {
 }
 
 func appendBase64(dst, b []byte) []byte { return base64.StdEncoding.AppendEncode(dst, b) }
-
-// appendString appends valid UTF-8 as a JSON string.
-func appendString[T string | []byte](dst []byte, s T) []byte {
-	return append(appendEscapedString(append(dst, '"'), s), '"')
-}
-
-// appendEscapedString appends what comes between the quotes of a JSON string. s may be
-// any part of a UTF-8 text.
-func appendEscapedString[T string | []byte](dst []byte, s T) []byte {
-	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		start = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\b':
-			dst = append(dst, '\\', 'b')
-		case '\f':
-			dst = append(dst, '\\', 'f')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	return append(dst, s[start:]...)
-}
 
 // stamp formats times of arrival and keeps the last second it formatted: the messages
 // of one read share it.

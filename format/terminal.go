@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mqtools/mqtools/internal/jsontext"
 	"github.com/mqtools/mqtools/mqtt"
 	"github.com/mqtools/mqtools/mqtt/packet"
 )
@@ -128,12 +129,8 @@ func (f *Pretty) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, erro
 
 // jsonContainer reports whether b is a JSON object or array.
 func jsonContainer(b []byte) bool {
-	i := skipBlank(b, 0)
-	if i == len(b) || b[i] != '{' && b[i] != '[' {
-		return false
-	}
-	end, ok := skipValue(b, i, 0)
-	return ok && skipBlank(b, end) == len(b)
+	i := jsontext.SkipBlank(b, 0)
+	return i < len(b) && (b[i] == '{' || b[i] == '[') && jsontext.Valid(b)
 }
 
 // printable reports whether b is text: UTF-8 with no control characters except tabs and

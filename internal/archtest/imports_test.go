@@ -19,7 +19,7 @@ var layers = []struct {
 	path  string
 	layer int
 }{
-	{"mqtt/packet", 0}, {"mqtt/topic", 0}, {"internal/stack", 0}, {"internal/notify", 0}, {"internal/process", 0}, {"internal/spelling", 0}, {"internal/units", 0}, {"internal/textfile", 0}, {"internal/fileerror", 0}, {"internal/fileid", 0}, {"internal/wholefile", 0},
+	{"mqtt/packet", 0}, {"mqtt/topic", 0}, {"internal/stack", 0}, {"internal/notify", 0}, {"internal/process", 0}, {"internal/spelling", 0}, {"internal/jsontext", 0}, {"internal/units", 0}, {"internal/textfile", 0}, {"internal/fileerror", 0}, {"internal/fileid", 0}, {"internal/wholefile", 0},
 	{"mqtt/auth", 1}, {"internal/single", 1}, {"mqtt/session", 1}, {"mqtt/journal", 1}, {"mqtt/transport", 1}, {"internal/yamlfile", 1}, {"internal/outfile", 2},
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/plan", 3}, {"internal/bench/result", 3}, {"internal/bench/fault", 3},
