@@ -4,6 +4,7 @@ package option
 
 // Fields has a field for the option of each name, nil where the tool has none.
 type Fields struct {
+	Arg                   *Value // --arg
 	AskPassword           *Value // --ask-password
 	Auth                  *Value // --auth
 	AuthCommand           *Value // --auth-command
@@ -12,6 +13,7 @@ type Fields struct {
 	Calibration           *Value // --calibration
 	CAPath                *Value // --capath
 	Cert                  *Value // --cert
+	Changed               *Value // --changed
 	Ciphers               *Value // --ciphers
 	Clients               *Value // --clients
 	Color                 *Value // --color
@@ -44,6 +46,7 @@ type Fields struct {
 	From                  *Value // --from
 	FromLoad              *Value // --from-load
 	Gate                  *Value // --gate
+	Grep                  *Value // --grep
 	HashPassword          *Value // --hash-password
 	Help                  *Value // --help
 	Hold                  *Value // --hold
@@ -56,6 +59,7 @@ type Fields struct {
 	Input                 *Value // --input
 	Insecure              *Value // --insecure
 	Interval              *Value // --interval
+	JQ                    *Value // --jq
 	JSON                  *Value // --json
 	JSONPayload           *Value // --json-payload
 	KeepSessions          *Value // --keep-sessions
@@ -159,6 +163,7 @@ type Fields struct {
 	Sub                   *Value // --sub
 	Subscribers           *Value // --subscribers
 	Sync                  *Value // --sync
+	Throttle              *Value // --throttle
 	Timeout               *Value // --timeout
 	TLS                   *Value // --tls
 	TLSALPN               *Value // --tls-alpn
@@ -174,6 +179,7 @@ type Fields struct {
 	TopicPrefix           *Value // --topic-prefix
 	Unix                  *Value // --unix
 	Unsubscribe           *Value // --unsubscribe
+	Until                 *Value // --until
 	URL                   *Value // --url
 	Username              *Value // --username
 	Verbose               *Value // --verbose
@@ -181,6 +187,7 @@ type Fields struct {
 	WaitFor               *Value // --wait-for
 	WarmUp                *Value // --warm-up
 	Watch                 *Value // --watch
+	Where                 *Value // --where
 	WillPayload           *Value // --will-payload
 	WillQoS               *Value // --will-qos
 	WillRetain            *Value // --will-retain
@@ -193,6 +200,8 @@ type Fields struct {
 // at returns the field for the option of a name; nil where no tool has one.
 func (f *Fields) at(name string) **Value {
 	switch name {
+	case "arg":
+		return &f.Arg
 	case "ask-password":
 		return &f.AskPassword
 	case "auth":
@@ -209,6 +218,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.CAPath
 	case "cert":
 		return &f.Cert
+	case "changed":
+		return &f.Changed
 	case "ciphers":
 		return &f.Ciphers
 	case "clients":
@@ -273,6 +284,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.FromLoad
 	case "gate":
 		return &f.Gate
+	case "grep":
+		return &f.Grep
 	case "hash-password":
 		return &f.HashPassword
 	case "help":
@@ -297,6 +310,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Insecure
 	case "interval":
 		return &f.Interval
+	case "jq":
+		return &f.JQ
 	case "json":
 		return &f.JSON
 	case "json-payload":
@@ -503,6 +518,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Subscribers
 	case "sync":
 		return &f.Sync
+	case "throttle":
+		return &f.Throttle
 	case "timeout":
 		return &f.Timeout
 	case "tls":
@@ -533,6 +550,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Unix
 	case "unsubscribe":
 		return &f.Unsubscribe
+	case "until":
+		return &f.Until
 	case "url":
 		return &f.URL
 	case "username":
@@ -547,6 +566,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.WarmUp
 	case "watch":
 		return &f.Watch
+	case "where":
+		return &f.Where
 	case "will-payload":
 		return &f.WillPayload
 	case "will-qos":
