@@ -170,6 +170,17 @@ func appendProperties(dst []byte, p packet.Properties) []byte {
 	return append(dst, '}')
 }
 
+// UserProperties returns the user properties as --json has them, an array of objects with one
+// member each, or nil if there are none.
+func UserProperties(p packet.Properties) []byte {
+	for q := range p.All() {
+		if q.ID == packet.UserProperty {
+			return appendPairs([]byte{'['}, p)
+		}
+	}
+	return nil
+}
+
 func appendPairs(dst []byte, p packet.Properties) []byte {
 	first := true
 	for q := range p.All() {

@@ -26,7 +26,10 @@ var topics = map[string][]option.Example{
 		{Command: "mqsub -t job/1 --until '.state == \"done\"'", Text: "until an expression is true"},
 		{Command: "mqsub -t 'a/#' --idle-timeout 1m", Text: "exit after a minute without messages"},
 	},
-	"reply": {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
+	"reply": {
+		{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"},
+		{Command: "mqsub -q 1 -t 'job/+' -j 4 --exec -- handle-job", Text: "run a command for each message"},
+	},
 	"output": {
 		{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"},
 		{Command: "mqsub -t 'z2m/+' --jq '[$topic, .battery] | @csv'", Text: "what an expression makes of it"},

@@ -37,7 +37,7 @@ const maxReported = 10
 // publish publishes a message. If this broker does not accept the message, publish calls
 // unsent and the work continues; an error means that nothing more can be sent.
 func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
-	j.sent = true
+	j.sent.Store(true)
 	p := &j.published
 	p.mu.Lock()
 	p.number++
@@ -48,8 +48,11 @@ func (j *job) publish(m *mqtt.Message, what string, unsent func(error)) error {
 	if errors.Is(err, mqtt.ErrInherited) {
 		// The session was started by an earlier run, whose packet identifiers are not
 		// known. At QoS 1 they do no harm.
-		if !p.lowered {
-			p.lowered = true
+		p.mu.Lock()
+		warned := p.lowered
+		p.lowered = true
+		p.mu.Unlock()
+		if !warned {
 			j.inv.Warnf("the session is from an earlier run: replies at QoS 2 go out at QoS 1")
 		}
 		at1 := *m

@@ -29,7 +29,7 @@ func Tool() cli.Tool {
 			Name:    "mqsub",
 			Bit:     option.Sub,
 			Summary: "subscribe to MQTT topics and print the messages",
-			Usage:   "[OPTION]... -t FILTER...",
+			Usage:   "[OPTION]... -t FILTER...\n[OPTION]... -t FILTER... --exec -- COMMAND [ARG]...",
 			Brief:   brief, Topics: topics,
 			Examples: []option.Example{
 				{Command: "mqsub -v -t 'sensors/#'", Text: "follow everything below sensors"},
@@ -86,8 +86,8 @@ type job struct {
 
 	removeRetained bool
 	echo           bool
-	replyCommand   string
-	sent           bool // something was published and may not be acknowledged yet
+	runner         *runner     // nil: no commands
+	sent           atomic.Bool // something was published and may not be acknowledged yet
 	published      published
 	view           view    // nil: each message is printed
 	stages         *stages // nil: no conditions and no expressions
@@ -155,11 +155,11 @@ func (j *job) configure(ctx context.Context) error {
 		return err
 	}
 	j.out.w = j.inv.Stdout
-	j.echo, j.replyCommand = v.Echo.On(), v.ReplyCommand.Text()
-	if j.echo {
+	if j.echo = v.Echo.On(); j.echo {
 		j.conn.Require5(v.Echo)
-	} else if j.replyCommand != "" {
-		j.conn.Require5(v.ReplyCommand)
+	}
+	if err := j.readRunner(); err != nil {
+		return err
 	}
 	j.removeRetained = v.RemoveRetained.On()
 	if text := v.RandomFilter.Text(); text != "" {
@@ -233,11 +233,18 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.retainedOnly {
 		work = j.retained
 	}
-	err = work(ctx)
-	if j.stages != nil {
-		err = j.endStages(ctx, err)
+	working := ctx
+	if j.runner != nil {
+		working = j.runner.begin(ctx)
 	}
-	if j.sent && (err == nil || errors.Is(err, errDone)) {
+	err = work(working)
+	if j.stages != nil {
+		err = j.endStages(working, err)
+	}
+	if j.runner != nil {
+		err = j.runner.end(working, err)
+	}
+	if j.sent.Load() && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
 			return j.conn.OperationError(flushErr)
 		}
@@ -453,7 +460,11 @@ func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
 	if err := j.flush(); err != nil {
 		return err
 	}
-	b.Release()
+	if j.runner != nil {
+		j.runner.ring.release(b)
+	} else {
+		b.Release()
+	}
 	if last {
 		return errDone
 	}
@@ -475,7 +486,7 @@ func (j *job) stopAt(err error) error {
 // print prints a message that has passed the conditions, or passes it to the view. It reports
 // whether it is the last one.
 func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bool, err error) {
-	if err := j.reply(ctx, m); err != nil {
+	if err := j.reply(m); err != nil {
 		return false, err
 	}
 	if j.part > 0 && rand.Float64() >= j.part {
@@ -497,13 +508,11 @@ func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bo
 	switch r, ok := j.form.(*format.Record); {
 	case j.view != nil:
 		j.view.take(m)
-	case j.stages != nil && j.stages.jq != nil:
-		result := *m
-		for i := range j.stages.results.Len() {
-			result.Payload = j.stages.results.At(i)
-			j.append(&result, at)
+	case j.runner != nil:
+		if err := j.hand(ctx, m, at); err != nil {
+			return false, err
 		}
-	case ok && len(m.Payload) > flushSize: // in pieces
+	case ok && !j.makes() && len(m.Payload) > flushSize: // in pieces
 		if err := j.writePieces(r, m, at); err != nil {
 			return false, err
 		}
@@ -527,13 +536,30 @@ func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bo
 	return last, nil
 }
 
-// append appends a message to the output.
-func (j *job) append(m *mqtt.Message, at time.Time) {
-	p := &j.batched
-	var err error
-	if p.buf, err = j.form.Append(p.buf, m, at); err != nil {
+// makes reports whether an expression makes the output.
+func (j *job) makes() bool { return j.stages != nil && j.stages.jq != nil }
+
+// append appends a message, or what an expression makes of it, to the output.
+func (j *job) append(m *mqtt.Message, at time.Time) { j.batched.buf = j.appendTo(j.batched.buf, m, at) }
+
+func (j *job) appendTo(dst []byte, m *mqtt.Message, at time.Time) []byte {
+	if j.makes() {
+		result := *m
+		for i := range j.stages.results.Len() {
+			result.Payload = j.stages.results.At(i)
+			dst = j.format(dst, &result, at)
+		}
+		return dst
+	}
+	return j.format(dst, m, at)
+}
+
+func (j *job) format(dst []byte, m *mqtt.Message, at time.Time) []byte {
+	dst, err := j.form.Append(dst, m, at)
+	if err != nil {
 		j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
 	}
+	return dst
 }
 
 // writePieces writes what is batched, and then a large message in pieces.
@@ -606,7 +632,11 @@ func (j *job) ack(b *mqtt.Batch, n int) error {
 	if j.file != nil {
 		return j.commit(b, n)
 	}
-	if b != nil {
+	switch {
+	case b == nil:
+	case j.runner != nil:
+		j.runner.ring.pass(b, n)
+	default:
 		b.Ack(n)
 	}
 	return nil
@@ -642,6 +672,9 @@ func (j *job) wanted(m *mqtt.Message) bool {
 func (j *job) result(err error) error {
 	err = j.journalError(j.ended(err))
 	denied := j.published.verdict()
+	if denied == nil && j.runner != nil {
+		denied = j.runner.verdict()
+	}
 	switch {
 	case denied == nil:
 		return err

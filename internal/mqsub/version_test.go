@@ -12,7 +12,10 @@ import (
 // reply.
 func TestRepliesNeedMQTT5(t *testing.T) {
 	t.Parallel()
-	for _, word := range []string{"--echo", "--reply-command=cat"} {
+	for word, connect := range map[string]string{
+		"--echo":              "10 0d 0004 4d515454 05 02 0000 00 0000",
+		"--reply-command=cat": "10 10 0004 4d515454 05 02 0000 03 21 0002 0000", // twice as many as run at once
+	} {
 		name, _, _ := strings.Cut(word, "=")
 		for _, version := range []string{"311", "31"} {
 			r := bytebroker.Start(t).Run(t.Context(), Tool(), "", "-t", "a", "-V", version, word)
@@ -21,7 +24,7 @@ func TestRepliesNeedMQTT5(t *testing.T) {
 			}
 		}
 		for answer, code := range map[string]int{"20 03 00 84 00": option.ExitRefused, "20 02 00 01": option.ExitRefused, "close": option.ExitUnreached} {
-			r := bytebroker.Start(t, []bytebroker.Step{{"10 0d 0004 4d515454 05 02 0000 00 0000", answer}}).
+			r := bytebroker.Start(t, []bytebroker.Step{{connect, answer}}).
 				Run(t.Context(), Tool(), "", "-t", "a", word)
 			if r.Code != code || !strings.Contains(r.Stderr, name+" needs MQTT 5\n") {
 				t.Errorf("%s, and the broker answers %s: status %d, %q; want %d", word, answer, r.Code, r.Stderr, code)

@@ -33,6 +33,9 @@ type Fields struct {
 	Echo                  *Value // --echo
 	End                   *Value // --end
 	Engine                *Value // --engine
+	Exec                  *Value // --exec
+	ExecReply             *Value // --exec-reply
+	ExecTimeout           *Value // --exec-timeout
 	ExitAfterSubscribe    *Value // --exit-after-subscribe
 	FailOn                *Value // --fail-on
 	Faults                *Value // --faults
@@ -59,6 +62,7 @@ type Fields struct {
 	Input                 *Value // --input
 	Insecure              *Value // --insecure
 	Interval              *Value // --interval
+	Jobs                  *Value // --jobs
 	JQ                    *Value // --jq
 	JSON                  *Value // --json
 	JSONPayload           *Value // --json-payload
@@ -89,6 +93,7 @@ type Fields struct {
 	None                  *Value // --none
 	Null                  *Value // --null
 	NullMessage           *Value // --null-message
+	OnError               *Value // --on-error
 	OnUndeliverable       *Value // --on-undeliverable
 	OptionsFile           *Value // --options-file
 	Out                   *Value // --out
@@ -258,6 +263,12 @@ func (f *Fields) at(name string) **Value {
 		return &f.End
 	case "engine":
 		return &f.Engine
+	case "exec":
+		return &f.Exec
+	case "exec-reply":
+		return &f.ExecReply
+	case "exec-timeout":
+		return &f.ExecTimeout
 	case "exit-after-subscribe":
 		return &f.ExitAfterSubscribe
 	case "fail-on":
@@ -310,6 +321,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Insecure
 	case "interval":
 		return &f.Interval
+	case "jobs":
+		return &f.Jobs
 	case "jq":
 		return &f.JQ
 	case "json":
@@ -370,6 +383,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Null
 	case "null-message":
 		return &f.NullMessage
+	case "on-error":
+		return &f.OnError
 	case "on-undeliverable":
 		return &f.OnUndeliverable
 	case "options-file":

@@ -65,6 +65,9 @@ func (n *normalizer) word() *UsageError {
 	n.next++
 	switch {
 	case w == "--":
+		if len(n.positional) > 0 && slices.ContainsFunc(n.out, func(w string) bool { o := n.table.Find(w); return o != nil && o.Rest }) {
+			return Usagef("unexpected argument %q before --", n.positional[0])
+		}
 		n.positional = append(n.positional, n.argv[n.next:]...)
 		n.next, n.ended = len(n.argv), true
 	case len(w) < 2 || w[0] != '-':

@@ -155,6 +155,7 @@ type Option struct {
 	DurationWords []DurationWord
 
 	Stdin    bool       // reads standard input; a TypeString does so if its value is "-"
+	Rest     bool       // a switch: the words after -- are a command
 	Excludes []Relation // options that cannot be used with this one
 	Needs    []Relation // options without which this one has no effect
 

@@ -123,12 +123,47 @@ var stopOptions = []Option{
 var replyOptions = []Option{
 	{
 		Name: "echo", V5: true, Tools: Sub, Group: GroupReply, Type: TypeBool,
-		Excludes: []Relation{{With: []string{"reply-command"}}},
+		Excludes: []Relation{{With: []string{"reply-command", "exec"}}},
 		Help:     "reply to requests with their payload (MQTT 5)",
 	},
 	{
 		Name: "reply-command", V5: true, Tools: Sub, Group: GroupReply, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"exec"}, Hint: "--exec-reply replies with the output of the command of --exec"}},
 		Placeholder: "COMMAND",
 		Help:        "reply with the output of COMMAND (MQTT 5)",
+	},
+	{
+		Name: "exec", Tools: Sub, Group: GroupReply, Type: TypeBool, NoEnv: true, Rest: true,
+		Excludes: []Relation{
+			{With: []string{"watch", "message-rate"}},
+			{With: []string{"output-file"}, Hint: "--exec passes messages to the command; use a second mqsub for the file"},
+			{With: []string{"remove-retained"}, Hint: "--remove-retained deletes what is printed"},
+			{With: []string{"exit-after-subscribe"}, Hint: "-E exits before messages are received"},
+		},
+		Help: "run the command after -- for each message",
+	},
+	{
+		Name: "exec-reply", V5: true, Tools: Sub, Group: GroupReply, Type: TypeBool,
+		Needs: []Relation{{With: []string{"exec"}}},
+		Help:  "its output replies to requests (MQTT 5)",
+	},
+	{
+		Name: "jobs", Short: "j", Tools: Sub, Group: GroupReply, Type: TypeInt,
+		Needs:       []Relation{{With: []string{"exec"}, Or: []string{"reply-command"}}},
+		Placeholder: "N", Default: "1", Min: 1, Max: 1000,
+		Help: "run at most N commands at once",
+	},
+	{
+		Name: "exec-timeout", Tools: Sub, Group: GroupReply, Type: TypeDuration,
+		Needs:       []Relation{{With: []string{"exec"}, Or: []string{"reply-command"}}},
+		Placeholder: "DURATION", Default: "30s",
+		Help: "time limit of a command; 0: none",
+	},
+	{
+		Name: "on-error", Tools: Sub, Group: GroupReply, Type: TypeChoice,
+		Needs:       []Relation{{With: []string{"exec"}, Or: []string{"reply-command"}}},
+		Placeholder: "ACTION", Default: "skip", Complete: CompleteChoice,
+		Choices: []Choice{{"skip", nil}, {"stop", nil}, {"retry", nil}},
+		Help:    "command failed: {values}",
 	},
 }

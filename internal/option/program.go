@@ -22,7 +22,7 @@ type Program struct {
 	NeedsCommand bool
 
 	// MaxArgs is the maximum number of positional words, -1 for any number. More are a
-	// usage error.
+	// usage error. With an option that has Rest, any number is allowed.
 	MaxArgs int
 
 	// Compat lists the values of --compat, and Commands are those that the first word may
@@ -77,6 +77,9 @@ func MapEnv(vars map[string]string) LookupFunc {
 // stands after the options or is misspelled.
 func (t *Program) CheckArgs(line *Line) error {
 	args := line.Positional
+	if slices.ContainsFunc(line.Uses, func(u Use) bool { return u.Opt.Rest && line.Has(u.Opt.Name) }) {
+		return nil
+	}
 	if t.MaxArgs < 0 || t.NeedsCommand || len(args) <= t.MaxArgs {
 		return nil
 	}

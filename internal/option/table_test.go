@@ -53,7 +53,7 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim(len(o.Name) > 1 && o.Name == strings.ToLower(o.Name) && !strings.ContainsAny(o.Name, "=_ "),
 				"has a name that is not lower-case words joined by hyphens")
 			claim(len(o.Short) <= 1, "has a short form of more than a letter")
-			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "hash-password" || o.Name == "compat", "has no environment variable")
+			claim(o.Env() != "" || o.Name == "help" || o.Name == "version" || o.Name == "completion" || o.Name == "show-config" || o.Name == "options-file" || o.Name == "ask-password" || o.Name == "hash-password" || o.Name == "compat" || o.Name == "exec", "has no environment variable")
 			claim((o.Env() == "") == (o.Key() == "") || o.Name == "config" || o.Name == "context", "has a variable or a configuration key but not both")
 			claim(o.V5 == strings.Contains(o.Help, "(MQTT 5)"), "does not say in its help that it needs MQTT 5, or says so and does not")
 			claim(o.Group != "", "has no group")

@@ -28,6 +28,13 @@ func Shell(command string) *exec.Cmd {
 	return cmd
 }
 
+// Command is Shell for a program with its arguments, without a shell.
+func Command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = environ(os.Environ())
+	return cmd
+}
+
 // environ returns the variables that a command inherits.
 func environ(all []string) []string {
 	kept := make([]string, 0, len(all))
@@ -43,6 +50,9 @@ func environ(all []string) []string {
 // output is still read after it has exited if a descendant holds it.
 const grace = 200 * time.Millisecond
 
+// ErrAtOnce is the cause of a context whose commands are killed without being asked to exit.
+var ErrAtOnce = errors.New("killed")
+
 // ErrTooMuch is matched by the error of a command that printed more than it may.
 var ErrTooMuch = errors.New("too much output")
 
@@ -52,15 +62,21 @@ var ErrTooMuch = errors.New("too much output")
 // later; the error is then the cause of ctx. Output does not wait for what a command leaves
 // running in the background.
 func Output(ctx context.Context, cmd *exec.Cmd, most int) ([]byte, error) {
+	return Run(ctx, cmd, most, grace)
+}
+
+// Run is Output with a time of its own between SIGTERM and SIGKILL. If the cause of ctx is
+// ErrAtOnce, SIGKILL comes at once.
+func Run(ctx context.Context, cmd *exec.Cmd, most int, grace time.Duration) ([]byte, error) {
 	ownGroup(cmd)
-	return output(ctx, cmd, most, groupOf)
+	return output(ctx, cmd, most, grace, groupOf)
 }
 
 // Ask is Output for a command that may prompt on the terminal. Only the terminal's process
 // group may read from it, so the command stays in this process's group: Ctrl-C reaches it
 // too, and when ctx is done, the command is ended, but not what it started.
 func Ask(ctx context.Context, cmd *exec.Cmd, most int) ([]byte, error) {
-	return output(ctx, cmd, most, aloneOf)
+	return output(ctx, cmd, most, grace, aloneOf)
 }
 
 // ender ends a command, first by asking it to exit.
@@ -69,7 +85,7 @@ type ender interface {
 	kill()
 }
 
-func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) ender) ([]byte, error) {
+func output(ctx context.Context, cmd *exec.Cmd, most int, patience time.Duration, of func(*exec.Cmd) ender) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out := bounded{most: most, full: cancel}
@@ -98,11 +114,15 @@ func output(ctx context.Context, cmd *exec.Cmd, most int, of func(*exec.Cmd) end
 	case <-ctx.Done():
 	}
 	command := of(cmd)
-	command.terminate()
+	if errors.Is(context.Cause(ctx), ErrAtOnce) {
+		patience = 0
+	} else {
+		command.terminate()
+	}
 	select {
 	case <-ended:
 		command.kill() // also what it left running
-	case <-time.After(grace):
+	case <-time.After(patience):
 		command.kill()
 		<-ended
 	}
