@@ -26,6 +26,7 @@ var topics = map[string][]option.Example{
 	"reply": {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
 	"output": {
 		{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"},
+		{Command: "mqsub --as csv --fields tst,topic,.temp -t 'a/#'", Text: "as CSV, with a value of JSON payloads"},
 		{Command: "mqsub -c -i log -q 2 -t 'a/#' --output-file a.log", Text: "each message once, in a file"},
 	},
 	"format":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},

@@ -4,6 +4,7 @@ package option
 
 // Fields has a field for the option of each name, nil where the tool has none.
 type Fields struct {
+	As                    *Value // --as
 	AskPassword           *Value // --ask-password
 	Auth                  *Value // --auth
 	AuthCommand           *Value // --auth-command
@@ -34,6 +35,7 @@ type Fields struct {
 	ExitAfterSubscribe    *Value // --exit-after-subscribe
 	FailOn                *Value // --fail-on
 	Faults                *Value // --faults
+	FieldList             *Value // --fields
 	File                  *Value // --file
 	Filter                *Value // --filter
 	FilterOut             *Value // --filter-out
@@ -193,6 +195,8 @@ type Fields struct {
 // at returns the field for the option of a name; nil where no tool has one.
 func (f *Fields) at(name string) **Value {
 	switch name {
+	case "as":
+		return &f.As
 	case "ask-password":
 		return &f.AskPassword
 	case "auth":
@@ -253,6 +257,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.FailOn
 	case "faults":
 		return &f.Faults
+	case "fields":
+		return &f.FieldList
 	case "file":
 		return &f.File
 	case "filter":
