@@ -7,6 +7,7 @@ replace github.com/mqtools/mqtools => ../
 require (
 	github.com/eclipse/paho.golang v0.23.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/influxdata/line-protocol/v2 v2.2.1
 	github.com/mochi-mqtt/server/v2 v2.7.9
 	github.com/mqtools/mqtools v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.3
