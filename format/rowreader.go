@@ -213,7 +213,9 @@ func (r *RowReader) readQuoted(line []byte, i int) (_ []byte, end int, err error
 			continue
 		}
 		if r.text = append(append(r.text, line[i:]...), '\n'); len(r.text) > r.lines.limit {
-			tooLong = r.failAt(&open, "longer than %d bytes", r.lines.limit)
+			if tooLong == nil {
+				tooLong = r.failAt(&open, "longer than %d bytes", r.lines.limit)
+			}
 			r.text = r.text[:open.start]
 		}
 		if line, err = r.lines.readLine(); err == io.EOF {

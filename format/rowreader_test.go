@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -125,6 +126,18 @@ func TestRowsAreBounded(t *testing.T) {
 	broken := errors.New("broken")
 	if got := readRows(t, io.MultiReader(strings.NewReader("a,1\nb,\"2\n"), iotest.ErrReader(broken)), RowReader{CSV: true}, 0); len(got) != 2 || got[1] != "broken" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A quote that is never closed takes no memory.
+func TestARowThatIsTooLongTakesNoMemory(t *testing.T) {
+	in := "a,\"" + strings.Repeat("0123456\n", 2<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := readRows(t, strings.NewReader(in), RowReader{CSV: true}, 1000)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 || len(got) != 1 || got[0] != "line 1:3: the quote at the beginning of this column has no end" {
+		t.Errorf("%d bytes of memory for %d, %q", took, len(in), got)
 	}
 }
 
