@@ -23,17 +23,19 @@ type Formatter interface {
 type Plain struct {
 	Topic bool   // put the topic and a space before the payload, which is "(null)" if empty
 	End   string // after each message: "\n", "\x00" or ""
+	Blank bool   // an empty payload is an empty line
 }
 
 // Append appends nothing at all for an empty payload without Topic, as the mosquitto
-// clients do. If messages end in a NUL byte, however, an empty one has that too.
+// clients do, unless Blank is set. If messages end in a NUL byte, however, an empty one has
+// that too.
 func (f *Plain) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
 		dst = append(append(dst, m.Topic...), ' ')
-		if len(m.Payload) == 0 {
+		if len(m.Payload) == 0 && !f.Blank {
 			dst = append(dst, "(null)"...)
 		}
-	} else if len(m.Payload) == 0 && f.End != "\x00" {
+	} else if len(m.Payload) == 0 && f.End != "\x00" && !f.Blank {
 		return dst, nil
 	}
 	return append(append(dst, m.Payload...), f.End...), nil

@@ -34,6 +34,7 @@ type Escaped struct {
 	End     string
 	Palette Palette
 	Raw     bool
+	Blank   bool
 }
 
 func (f *Escaped) text(dst, s []byte) []byte {
@@ -48,10 +49,10 @@ func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, erro
 	if f.Topic {
 		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return f.text(b, []byte(m.Topic)) })
 		dst = append(dst, ' ')
-		if len(m.Payload) == 0 {
+		if len(m.Payload) == 0 && !f.Blank {
 			dst = f.Palette.paint(dst, f.Palette.Meta, func(b []byte) []byte { return append(b, "(null)"...) })
 		}
-	} else if len(m.Payload) == 0 && f.End != "\x00" {
+	} else if len(m.Payload) == 0 && f.End != "\x00" && !f.Blank {
 		return dst, nil
 	}
 	return append(f.text(dst, m.Payload), f.End...), nil

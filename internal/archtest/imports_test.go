@@ -24,7 +24,7 @@ var layers = []struct {
 	{"mqtt", 2}, {"mqtt/broker", 2}, {"mqtt/script", 2}, {"mqtt/swarm", 2},
 	{"format", 3}, {"internal/brokerfile", 3}, {"internal/conformance", 3}, {"internal/bench/plan", 3}, {"internal/bench/result", 3}, {"internal/bench/fault", 3},
 	{"internal/option", 2},
-	{"internal/cli", 4}, {"internal/connection", 5}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
+	{"internal/query", 4}, {"internal/cli", 4}, {"internal/connection", 5}, {"internal/bench", 4}, {"internal/bench/report", 4}, {"internal/bench/metrics", 4},
 	{"internal/mosquitto", 5},
 	{"internal/mqpub", 6}, {"internal/mqsub", 6}, {"internal/mqbench", 6},
 	{"internal/tools/compare", 7}, {"internal/tools/conformance", 7}, {"internal/tools/brokerbench", 7}, {"internal/tools/chaos", 7}, {"internal/tools/mutate", 7},
@@ -44,6 +44,7 @@ var only = map[string][]string{
 	"github.com/fatih/color":     {"internal/cli", "format"},
 	"gopkg.in/yaml.v3":           {"internal/yamlfile"},
 	"golang.org/x/net/proxy":     {"mqtt/transport"},
+	"github.com/itchyny/gojq":    {"internal/query"},
 	"golang.org/x/net/netutil":   {"internal/bench/metrics"},
 
 	"github.com/HdrHistogram/hdrhistogram-go":                 {"internal/bench/result"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -119,7 +120,9 @@ func (t *Talk) Problem(err error, last string) (hint string) {
 	t.Errorf("%s", err)
 	hint = cmp.Or(HintOf(err), HintOf(fileerror.Explain(err)))
 	if hint != "" && hint != last {
-		t.line(t.name+": ", nil, "%s", []any{hint})
+		for line := range strings.SplitSeq(hint, "\n") {
+			t.line(t.name+": ", nil, "%s", []any{line})
+		}
 	}
 	return hint
 }

@@ -124,9 +124,14 @@ func (j *job) event(e mqtt.Event) {
 	j.published.event(e)
 }
 
-// commit acknowledges the first n messages of a batch together with what was written.
+// commit acknowledges the first n messages of a batch, if there is one, together with what was
+// written.
 func (j *job) commit(b *mqtt.Batch, n int) error {
-	return fileFailed(j.file.Commit(func() { b.Ack(n) }))
+	return fileFailed(j.file.Commit(func() {
+		if b != nil {
+			b.Ack(n)
+		}
+	}))
 }
 
 // cutFile removes the part of a message that was written before err.

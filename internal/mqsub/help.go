@@ -18,15 +18,19 @@ var topics = map[string][]option.Example{
 	"filter": {
 		{Command: "mqsub -v -t '#' -T 'noise/#'", Text: "everything but noise"},
 		{Command: "mqsub -v --retained-only -t '#'", Text: "print all retained messages"},
+		{Command: "mqsub -t 'z2m/+' --where '.temperature > 21'", Text: "only what an expression is true for"},
+		{Command: "mqsub -v -t 'z2m/+' --changed=.state", Text: "only what changes"},
 	},
 	"stop": {
 		{Command: "mqsub -t boiler/temp -C 1 -W 5", Text: "one message within 5 s"},
+		{Command: "mqsub -t job/1 --until '.state == \"done\"'", Text: "until an expression is true"},
 		{Command: "mqsub -t 'a/#' --idle-timeout 1m", Text: "exit after a minute without messages"},
 	},
 	"reply": {{Command: "mqsub -t ask/time --reply-command date", Text: "reply with the current time"}},
 	"output": {
 		{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"},
 		{Command: "mqsub --as csv --fields tst,topic,.temp -t 'a/#'", Text: "as CSV, with a value of JSON payloads"},
+		{Command: "mqsub -t 'z2m/+' --jq '[$topic, .battery] | @csv'", Text: "what an expression makes of it"},
 		{Command: "mqsub -c -i log -q 2 -t 'a/#' --output-file a.log", Text: "each message once, in a file"},
 	},
 	"format":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},

@@ -73,7 +73,7 @@ func (j *job) retained(ctx context.Context) error {
 		case clean < endPings:
 			left = 0 // until the answer
 		case left <= 0 && taken >= mark:
-			return j.foundRetained()
+			return j.foundRetained(ctx)
 		case left <= 0: // what came before the answer has not been taken yet
 			left = quiet
 		}
@@ -115,7 +115,12 @@ func (j *job) retained(ctx context.Context) error {
 }
 
 // foundRetained returns the result after the last retained message.
-func (j *job) foundRetained() error {
+func (j *job) foundRetained(ctx context.Context) error {
+	if j.stages != nil {
+		if err := j.printHeld(ctx); err != nil {
+			return err
+		}
+	}
 	if j.count > 0 {
 		return nil
 	}

@@ -61,7 +61,7 @@ func Tool() cli.Tool {
 // idle are the options that have no effect when messages are not printed, and the options
 // that print something else instead.
 var idle = []string{
-	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "print0", "raw",
+	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "jq", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
 	"output-file", "sync", "repair",
 }
@@ -89,14 +89,15 @@ type job struct {
 	replyCommand   string
 	sent           bool // something was published and may not be acknowledged yet
 	published      published
-	view           view // nil: each message is printed
+	view           view    // nil: each message is printed
+	stages         *stages // nil: no conditions and no expressions
 
-	count int64     // messages printed, or taken by the view
-	ends  []end     // reused
-	heard time.Time // when the latest message came
-	out   output
-	file  *outfile.File // nil: standard output
-	start outfile.Found // of file
+	count   int64     // messages printed, or taken by the view
+	batched batched   // what is printed and not written yet
+	heard   time.Time // when the latest message was printed
+	out     output
+	file    *outfile.File // nil: standard output
+	start   outfile.Found // of file
 
 	reconnected, lost atomic.Bool // a connection was restored; a lost session was reported
 }
@@ -168,6 +169,9 @@ func (j *job) configure(ctx context.Context) error {
 		}
 		j.part = percent / 100
 	}
+	if err := j.readStages(); err != nil {
+		return err
+	}
 	return j.readView()
 }
 
@@ -233,10 +237,31 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 		work = j.retained
 	}
 	err = work(ctx)
+	if j.stages != nil {
+		err = j.endStages(ctx, err)
+	}
 	if j.sent && (err == nil || errors.Is(err, errDone)) {
 		if flushErr := client.Flush(ctx); flushErr != nil {
 			return j.conn.OperationError(flushErr)
 		}
+	}
+	return err
+}
+
+// endStages ends the work of conditions and expressions, which has ended with err: it prints
+// what is held, unless nothing can be printed any more, and finds out whether --until was true.
+func (j *job) endStages(ctx context.Context, err error) error {
+	s := j.stages
+	if !s.tick.IsZero() && !cli.ReaderLost(err) && !(j.limit > 0 && j.count >= j.limit) {
+		if code := cli.CodeOf(ctx, err); code != option.ExitLocalIO {
+			if heldErr := j.printHeld(ctx); heldErr != nil && (err == nil || errors.Is(err, errDone)) {
+				err = heldErr
+			}
+		}
+	}
+	s.summary()
+	if s.until != nil && !s.reached && !s.halted && (err == nil || errors.Is(err, errDone)) {
+		return cli.Failed(option.ExitNothing, errors.New("--until was never true"))
 	}
 	return err
 }
@@ -314,11 +339,7 @@ var errRedraw = errors.New("time to draw")
 // follow prints messages as they come.
 func (j *job) follow(ctx context.Context) error {
 	for {
-		wait := time.Duration(0)
-		if j.view != nil {
-			wait = j.view.wait()
-		}
-		b, err := j.receive(ctx, wait, errRedraw)
+		b, err := j.receive(ctx, j.nextDraw(), errRedraw)
 		switch {
 		case errors.Is(err, errRedraw):
 			err = nil
@@ -326,6 +347,9 @@ func (j *job) follow(ctx context.Context) error {
 			err = context.Cause(ctx)
 		case err == nil:
 			err = j.batch(ctx, b)
+		}
+		if err == nil && j.stages != nil && j.stages.due(time.Now()) {
+			err = j.printHeld(ctx)
 		}
 		if j.view != nil {
 			j.out.buf = j.view.draw(j.out.buf[:0], err != nil)
@@ -337,6 +361,19 @@ func (j *job) follow(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// nextDraw returns the time until something is to be printed without a message; 0 means never.
+func (j *job) nextDraw() (wait time.Duration) {
+	if j.view != nil {
+		wait = j.view.wait()
+	}
+	if j.stages != nil {
+		if held := j.stages.wait(time.Now()); held > 0 && (wait <= 0 || held < wait) {
+			wait = held
+		}
+	}
+	return wait
 }
 
 // receive is Client.Receive with the limit of --idle-timeout and another limit, 0 for none,
@@ -364,115 +401,217 @@ func (j *job) receive(ctx context.Context, limit time.Duration, why error) (*mqt
 		}
 		return nil, j.conn.OperationError(err)
 	}
-	if j.idle > 0 {
-		j.heard = time.Now()
-	}
 	return b, nil
 }
 
-// batch prints the messages of one read, or passes them to the view, and acknowledges them
-// once they are written, so that a full disk or a closed pipe loses nothing that the broker
-// keeps.
-func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
-	now := time.Now()
-	buf, ends := j.out.buf[:0], j.ends[:0]
-	taken := 0
-	var err error
-	for i := range b.Messages {
-		m := &b.Messages[i]
-		taken++
-		if !j.wanted(m) {
-			continue
-		}
-		if err := j.reply(ctx, m); err != nil {
-			return err
-		}
-		if j.part > 0 && rand.Float64() >= j.part {
-			continue
-		}
-		if err := j.remove(m); err != nil {
-			return err
-		}
-		if r, ok := j.form.(*format.Record); ok && j.view == nil && len(m.Payload) > flushSize { // in pieces
-			if err := j.writeWhole(b, buf, ends); err != nil {
-				return err
-			}
-			if err := j.ack(b, taken-1); err != nil {
-				return err
-			}
-			buf, ends = buf[:0], ends[:0]
-			before := j.out.written
-			if err := r.WriteMessage(&j.out, m, now); err != nil {
-				return j.cutOff(j.out.written-before, err)
-			}
-			if err := j.ack(b, taken); err != nil {
-				return err
-			}
-		} else if j.view != nil {
-			j.view.take(m)
-		} else if buf, err = j.form.Append(buf, m, now); err != nil {
-			j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
-		}
-		ends = append(ends, end{taken, len(buf)})
-		if j.count++; j.limit > 0 && j.count >= j.limit {
-			break
-		}
-		if len(buf) >= flushSize {
-			if err := j.writeWhole(b, buf, ends); err != nil {
-				return err
-			}
-			if err := j.ack(b, taken); err != nil {
-				return err
-			}
-			buf, ends = buf[:0], ends[:0]
-		}
-	}
-	if err := j.writeWhole(b, buf, ends); err != nil {
-		return err
-	}
-	j.ends = ends[:0]
-	j.out.buf = buf[:0]
-	if err := j.ack(b, taken); err != nil {
-		return err
-	}
-	b.Release()
-	if j.limit > 0 && j.count >= j.limit {
-		return errDone
-	}
-	return nil
+// batched is output that is not written yet, of some messages of a batch.
+type batched struct {
+	b     *mqtt.Batch // nil: the messages are acknowledged already
+	taken int         // messages of b that were looked at
+	buf   []byte      // reused
+	ends  []end       // reused
 }
 
 // end is where a message ends in the output: the first taken messages of the batch are in
 // the first size bytes.
 type end struct{ taken, size int }
 
-// writeWhole writes messages. If that fails, it acknowledges those that were written
-// completely.
-func (j *job) writeWhole(b *mqtt.Batch, buf []byte, ends []end) error {
-	n, err := j.out.Write(buf)
-	if err == nil || j.view != nil || cli.ReaderLost(err) {
+// begin begins the output of a batch.
+func (p *batched) begin(b *mqtt.Batch) { p.b, p.taken, p.buf, p.ends = b, 0, p.buf[:0], p.ends[:0] }
+
+// batch prints the messages of one read, or passes them to the view, and acknowledges them
+// once they are written, so that a full disk or a closed pipe loses nothing that the broker
+// keeps.
+func (j *job) batch(ctx context.Context, b *mqtt.Batch) error {
+	now := time.Now()
+	j.batched.begin(b)
+	last := false
+	for i := range b.Messages {
+		m := &b.Messages[i]
+		j.batched.taken++
+		if !j.wanted(m) {
+			continue
+		}
+		if j.stages != nil {
+			var pass bool
+			var err error
+			if pass, last, err = j.stages.admit(m, now); err != nil {
+				return j.stopAt(err)
+			}
+			if !pass {
+				if last {
+					break
+				}
+				continue
+			}
+		}
+		done, err := j.print(ctx, m, now)
+		if err != nil {
+			return err
+		}
+		if last = last || done; last {
+			break
+		}
+	}
+	if err := j.flush(); err != nil {
+		return err
+	}
+	b.Release()
+	if last {
+		return errDone
+	}
+	return nil
+}
+
+// stopAt ends the work at a message for which an expression has failed. What came before it is
+// written and acknowledged; it is not, unless it asked for the end by halt_error.
+func (j *job) stopAt(err error) error {
+	if j.batched.b != nil && !j.stages.halted {
+		j.batched.taken--
+	}
+	if flushErr := j.flush(); flushErr != nil {
+		return flushErr
+	}
+	return err
+}
+
+// print prints a message that has passed the conditions, or passes it to the view. It reports
+// whether it is the last one.
+func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bool, err error) {
+	if err := j.reply(ctx, m); err != nil {
+		return false, err
+	}
+	if j.part > 0 && rand.Float64() >= j.part {
+		return false, nil
+	}
+	p := &j.batched
+	var failure error
+	if j.stages != nil {
+		var pass bool
+		if pass, last, failure = j.stages.finish(m, at); failure != nil && !pass {
+			return false, j.stopAt(failure)
+		} else if !pass {
+			return last, nil
+		}
+	}
+	if err := j.remove(m); err != nil {
+		return false, err
+	}
+	switch r, ok := j.form.(*format.Record); {
+	case j.view != nil:
+		j.view.take(m)
+	case j.stages != nil && j.stages.jq != nil:
+		result := *m
+		for i := range j.stages.results.Len() {
+			result.Payload = j.stages.results.At(i)
+			j.append(&result, at)
+		}
+	case ok && len(m.Payload) > flushSize: // in pieces
+		if err := j.writePieces(r, m, at); err != nil {
+			return false, err
+		}
+	default:
+		j.append(m, at)
+	}
+	p.ends = append(p.ends, end{p.taken, len(p.buf)})
+	j.count++
+	if j.idle > 0 {
+		j.heard = time.Now()
+	}
+	if failure != nil {
+		return false, j.stopAt(failure)
+	}
+	if j.limit > 0 && j.count >= j.limit {
+		return true, nil
+	}
+	if len(p.buf) >= flushSize {
+		return last, j.flush()
+	}
+	return last, nil
+}
+
+// append appends a message to the output.
+func (j *job) append(m *mqtt.Message, at time.Time) {
+	p := &j.batched
+	var err error
+	if p.buf, err = j.form.Append(p.buf, m, at); err != nil {
+		j.inv.Warnf("topic %s: %v", topic.Quote(m.Topic), err)
+	}
+}
+
+// writePieces writes what is batched, and then a large message in pieces.
+func (j *job) writePieces(r *format.Record, m *mqtt.Message, at time.Time) error {
+	p := &j.batched
+	p.taken--
+	err := j.flush()
+	if p.taken++; err != nil {
+		return err
+	}
+	before := j.out.written
+	if err := r.WriteMessage(&j.out, m, at); err != nil {
+		return j.cutOff(j.out.written-before, err)
+	}
+	return j.ack(p.b, p.taken)
+}
+
+// printHeld prints the messages that --throttle has held.
+func (j *job) printHeld(ctx context.Context) error {
+	s := j.stages
+	s.tick = time.Time{}
+	j.batched.begin(nil)
+	last := false
+	err := s.topics.release(func(m *mqtt.Message, at time.Time) error {
+		if last {
+			return nil
+		}
+		var err error
+		last, err = j.print(ctx, m, at)
+		return err
+	})
+	if err == nil {
+		err = j.flush()
+	}
+	if err == nil && last {
+		err = errDone
+	}
+	return err
+}
+
+// flush writes the output that is batched, and acknowledges the messages. If that fails, it
+// acknowledges those that were written completely.
+func (j *job) flush() error {
+	p := &j.batched
+	n, err := j.out.Write(p.buf)
+	if err == nil {
+		p.buf, p.ends = p.buf[:0], p.ends[:0]
+		return j.ack(p.b, p.taken)
+	}
+	if j.view != nil || cli.ReaderLost(err) {
 		return err
 	}
 	whole, torn := 0, n
-	for ; whole < len(ends) && ends[whole].size <= n; whole++ {
-		torn = n - ends[whole].size
+	for ; whole < len(p.ends) && p.ends[whole].size <= n; whole++ {
+		torn = n - p.ends[whole].size
 	}
-	j.count -= int64(len(ends) - whole)
+	j.count -= int64(len(p.ends) - whole)
 	cut := j.cutOff(int64(torn), err)
 	if whole > 0 {
-		if err := j.ack(b, ends[whole-1].taken); err != nil {
+		if err := j.ack(p.b, p.ends[whole-1].taken); err != nil {
 			return err
 		}
 	}
 	return cut
 }
 
-// ack acknowledges the first n messages of a batch, which are written.
+// ack acknowledges the first n messages of a batch, which are written, or without one makes
+// durable what is written.
 func (j *job) ack(b *mqtt.Batch, n int) error {
 	if j.file != nil {
 		return j.commit(b, n)
 	}
-	b.Ack(n)
+	if b != nil {
+		b.Ack(n)
+	}
 	return nil
 }
 

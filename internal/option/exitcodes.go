@@ -52,7 +52,7 @@ func ExitCodes(tools ToolSet) []ExitStatus {
 		{Code: ExitIncomplete, Name: "incomplete", Text: "the plan was not carried out (refusals, lost connections)", Tools: Bench},
 		{Code: ExitLost, Name: "lost", Text: "connection lost; some messages may not have been delivered", Tools: PubSub},
 		{Code: ExitTimeLimit, Name: "time limit", Text: "timed out", Tools: PubSub},
-		{Code: ExitNothing, Name: "nothing", Text: "no retained message matched", Tools: PubSub},
+		{Code: ExitNothing, Name: "nothing", Text: "no retained message matched, or --until was never true", Tools: Sub},
 		{Code: ExitQueued, Name: "queued", Text: "messages wait in the spool (--spool)", Tools: Pub},
 		{Code: ExitHangup, Name: "hung up", Text: "killed by SIGHUP (the terminal was closed)", Tools: All},
 		{Code: ExitInterrupt, Name: "interrupted", Text: "interrupted (SIGINT)", Tools: All},

@@ -4,6 +4,7 @@ package option
 
 // Fields has a field for the option of each name, nil where the tool has none.
 type Fields struct {
+	Arg                   *Value // --arg
 	As                    *Value // --as
 	AskPassword           *Value // --ask-password
 	Auth                  *Value // --auth
@@ -13,6 +14,7 @@ type Fields struct {
 	Calibration           *Value // --calibration
 	CAPath                *Value // --capath
 	Cert                  *Value // --cert
+	Changed               *Value // --changed
 	Ciphers               *Value // --ciphers
 	Clients               *Value // --clients
 	Color                 *Value // --color
@@ -46,6 +48,7 @@ type Fields struct {
 	From                  *Value // --from
 	FromLoad              *Value // --from-load
 	Gate                  *Value // --gate
+	Grep                  *Value // --grep
 	HashPassword          *Value // --hash-password
 	Help                  *Value // --help
 	Hold                  *Value // --hold
@@ -58,6 +61,7 @@ type Fields struct {
 	Input                 *Value // --input
 	Insecure              *Value // --insecure
 	Interval              *Value // --interval
+	JQ                    *Value // --jq
 	JSON                  *Value // --json
 	JSONPayload           *Value // --json-payload
 	KeepSessions          *Value // --keep-sessions
@@ -161,6 +165,7 @@ type Fields struct {
 	Sub                   *Value // --sub
 	Subscribers           *Value // --subscribers
 	Sync                  *Value // --sync
+	Throttle              *Value // --throttle
 	Timeout               *Value // --timeout
 	TLS                   *Value // --tls
 	TLSALPN               *Value // --tls-alpn
@@ -176,6 +181,7 @@ type Fields struct {
 	TopicPrefix           *Value // --topic-prefix
 	Unix                  *Value // --unix
 	Unsubscribe           *Value // --unsubscribe
+	Until                 *Value // --until
 	URL                   *Value // --url
 	Username              *Value // --username
 	Verbose               *Value // --verbose
@@ -183,6 +189,7 @@ type Fields struct {
 	WaitFor               *Value // --wait-for
 	WarmUp                *Value // --warm-up
 	Watch                 *Value // --watch
+	Where                 *Value // --where
 	WillPayload           *Value // --will-payload
 	WillQoS               *Value // --will-qos
 	WillRetain            *Value // --will-retain
@@ -195,6 +202,8 @@ type Fields struct {
 // at returns the field for the option of a name; nil where no tool has one.
 func (f *Fields) at(name string) **Value {
 	switch name {
+	case "arg":
+		return &f.Arg
 	case "as":
 		return &f.As
 	case "ask-password":
@@ -213,6 +222,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.CAPath
 	case "cert":
 		return &f.Cert
+	case "changed":
+		return &f.Changed
 	case "ciphers":
 		return &f.Ciphers
 	case "clients":
@@ -279,6 +290,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.FromLoad
 	case "gate":
 		return &f.Gate
+	case "grep":
+		return &f.Grep
 	case "hash-password":
 		return &f.HashPassword
 	case "help":
@@ -303,6 +316,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Insecure
 	case "interval":
 		return &f.Interval
+	case "jq":
+		return &f.JQ
 	case "json":
 		return &f.JSON
 	case "json-payload":
@@ -509,6 +524,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Subscribers
 	case "sync":
 		return &f.Sync
+	case "throttle":
+		return &f.Throttle
 	case "timeout":
 		return &f.Timeout
 	case "tls":
@@ -539,6 +556,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Unix
 	case "unsubscribe":
 		return &f.Unsubscribe
+	case "until":
+		return &f.Until
 	case "url":
 		return &f.URL
 	case "username":
@@ -553,6 +572,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.WarmUp
 	case "watch":
 		return &f.Watch
+	case "where":
+		return &f.Where
 	case "will-payload":
 		return &f.WillPayload
 	case "will-qos":

@@ -342,6 +342,9 @@ func (p *helpPage) facts(o *Option) {
 	default:
 		values = "text"
 	}
+	if o.Suffix != "" {
+		values += "; or with " + o.Suffix + " behind it"
+	}
 	fact("value", values)
 	for _, c := range o.Choices {
 		if len(c.Also) > 0 && slices.Contains(o.takes(command), c.Value) {

@@ -146,7 +146,8 @@ type Option struct {
 	// TypeSize in bytes, of a TypeDuration in nanoseconds. A Max of zero means no upper
 	// bound.
 	Min, Max      int64
-	Whole         bool // for TypeDuration: whole seconds only
+	Suffix        string // a number may end in this, which changes its meaning, see Value.Suffixed
+	Whole         bool   // for TypeDuration: whole seconds only
 	Choices       []Choice
 	Fewer         []Fewer // commands that accept only some of the choices
 	PerCommand    []PerCommand

@@ -68,6 +68,23 @@ var outputOptions = []Option{
 		Help:        "columns of a row, e.g. topic,.state,.a[0]",
 	},
 	{
+		Name: "jq", Tools: Sub, Group: GroupOutput, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"watch", "message-rate"}, Hint: "--jq prints messages"}},
+		Placeholder: "EXPR",
+		Help:        "print what jq EXPR, or @FILE, makes of payloads",
+	},
+	{
+		Name: "arg", Tools: Sub, Group: GroupOutput, Type: TypeString, Repeat: true,
+		Needs:       []Relation{{With: []string{"jq", "where", "until", "changed"}}},
+		Placeholder: "NAME=TEXT",
+		Help:        "set $NAME in expressions (repeatable)",
+	},
+	{
+		Name: "strict", Tools: Sub, Group: GroupOutput, Type: TypeBool,
+		Needs: []Relation{{With: []string{"jq", "where", "until", "changed"}}},
+		Help:  "exit 1 if an expression fails for a message",
+	},
+	{
 		Name: "print0", Short: "0", Tools: Sub, Group: GroupOutput, Type: TypeBool,
 		Help: "end each message with a NUL byte",
 	},

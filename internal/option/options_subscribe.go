@@ -61,6 +61,26 @@ var filterOptions = []Option{
 		Help: "silence that ends --retained-only",
 	},
 	{
+		Name: "where", Tools: Sub, Group: GroupFilter, Type: TypeString, Repeat: true,
+		Placeholder: "EXPR",
+		Help:        "print if jq EXPR is true, e.g. '.t > 21'",
+	},
+	{
+		Name: "grep", Tools: Sub, Group: GroupFilter, Type: TypeString, Repeat: true,
+		Placeholder: "REGEXP",
+		Help:        "print if the payload matches (repeatable: any)",
+	},
+	{
+		Name: "changed", Tools: Sub, Group: GroupFilter, Type: TypeString, Optional: true, Implied: ".",
+		Placeholder: "EXPR",
+		Help:        "print if the topic's payload, or EXPR, changed",
+	},
+	{
+		Name: "throttle", Tools: Sub, Group: GroupFilter, Type: TypeDuration, Suffix: ",last",
+		Placeholder: "DURATION", Min: int64(time.Millisecond),
+		Help: "per topic, print one message in D; or D,last",
+	},
+	{
 		Name: "random-filter", Tools: Sub, Group: GroupFilter, Type: TypeString,
 		Placeholder: "PERCENT",
 		Help:        "print a random PERCENT of messages (0.1 to 100)",
@@ -74,8 +94,14 @@ var filterOptions = []Option{
 var stopOptions = []Option{
 	{
 		Name: "count", Short: "C", Tools: Sub, Group: GroupStop, Type: TypeInt,
-		Placeholder: "N", Min: 1, Max: maxCount,
-		Help: "exit after N messages",
+		Placeholder: "N", Min: 1, Max: maxCount, Suffix: "/topic",
+		Help: "exit after N messages; N/topic: N of each topic",
+	},
+	{
+		Name: "until", Tools: Sub, Group: GroupStop, Type: TypeString,
+		Excludes:    []Relation{{With: []string{"exit-after-subscribe"}, Hint: "-E exits before messages are printed"}},
+		Placeholder: "EXPR",
+		Help:        "exit when jq EXPR is true; never: exit 28",
 	},
 	{
 		Name: "timeout", Short: "W", Tools: Sub, Group: GroupStop, Type: TypeDuration,

@@ -67,15 +67,19 @@ func (v *Values) ownDefault(o *Option, c Commands, f Forms) string {
 // Shown returns the value as a user would write it.
 func (val *Value) Shown() string {
 	o := val.Opt
+	suffix := ""
+	if val.suffixed {
+		suffix = o.Suffix
+	}
 	switch {
 	case val.origin == OriginDefault && (o.Type == TypeBool || o.Default == "" && o.numeric()):
 		return ""
 	case o.Type == TypeBool:
 		return strconv.FormatBool(val.on)
 	case o.Type == TypeDuration:
-		return shortDuration(int64(val.span))
+		return shortDuration(int64(val.span)) + suffix
 	case o.numeric():
-		return strconv.FormatInt(val.number, 10)
+		return strconv.FormatInt(val.number, 10) + suffix
 	}
 	var words []string // of one of the two
 	for _, p := range val.props {

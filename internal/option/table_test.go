@@ -63,7 +63,8 @@ func TestTableRowsAreComplete(t *testing.T) {
 			claim((o.Complete == CompleteChoice) == (len(o.Choices) > 0), "offers choices exactly when it has some")
 			claim(o.Type != TypeChoice || o.Complete == CompleteChoice, "does not complete its choices")
 			claim(o.Type == TypeDuration || !o.Whole && o.DurationWords == nil, "has parts of a duration")
-			claim(!o.Optional || o.Type == TypeListen && o.Implied != "" || o.Name == "help", "has an optional value and no implied one")
+			claim(o.Suffix == "" || o.Type == TypeInt || o.Type == TypeDuration, "has a suffix and is no number")
+			claim(!o.Optional || o.Implied != "" || o.Name == "help", "has an optional value and no implied one")
 			for _, word := range o.Choices {
 				claim(o.Default == "" || len(o.Choices) > 5 || strings.Contains(o.sentence(0, 0), word.Value), "does not mention its choice "+word.Value)
 			}

@@ -30,6 +30,9 @@ func (val *Value) Texts() []string {
 	return slices.Clone(val.as(TypeString, TypeChoice, TypeEscaped, TypeListen).texts)
 }
 
+// Suffixed reports whether the value ends in the suffix of the option.
+func (val *Value) Suffixed() bool { return val != nil && val.suffixed }
+
 // Int returns the value of a whole number, zero without a value.
 func (val *Value) Int() int { return int(val.Int64()) }
 

@@ -60,19 +60,20 @@ func (v *Values) Of(name string) *Value {
 // another type than the table's is a bug in the program, and panics. The methods of a nil
 // Value are those of an option without a value; it has no name.
 type Value struct {
-	Opt    *Option
-	origin Origin
-	named  string // its name in errors, if not the option's
-	env    string // the variable, if the origin is OriginEnvironment
-	Place  string // path:line of an options file, path:line:column of a configuration file
-	part   string // the part of the configuration file: defaults, a tool or a context
-	count  int
-	raw    []string // as it was written, for Handover
-	texts  []string // String, Choice, Escaped, Listen
-	number int64    // Int, Size
-	span   time.Duration
-	on     bool
-	props  []Property
+	Opt      *Option
+	origin   Origin
+	named    string // its name in errors, if not the option's
+	env      string // the variable, if the origin is OriginEnvironment
+	Place    string // path:line of an options file, path:line:column of a configuration file
+	part     string // the part of the configuration file: defaults, a tool or a context
+	count    int
+	raw      []string // as it was written, for Handover
+	texts    []string // String, Choice, Escaped, Listen
+	number   int64    // Int, Size
+	suffixed bool     // of a number: its suffix was there
+	span     time.Duration
+	on       bool
+	props    []Property
 }
 
 // LookupFunc looks up an environment variable, as os.LookupEnv does.
@@ -221,6 +222,12 @@ func Invalid(where, what, value, hint string, args ...any) *UsageError {
 
 func (val *Value) parse(raw string) (err error) {
 	o := val.Opt
+	if o.Optional && raw == "" {
+		raw = o.Implied
+	}
+	if o.Suffix != "" {
+		raw, val.suffixed = strings.CutSuffix(raw, o.Suffix)
+	}
 	text := raw
 	switch o.Type {
 	case TypeBool:
@@ -254,9 +261,6 @@ func (val *Value) parse(raw string) (err error) {
 	case TypeEscaped:
 		text, err = parseEscaped(raw)
 	case TypeListen:
-		if raw == "" {
-			raw = o.Implied
-		}
 		text, err = parseListen(raw)
 	}
 	if err == nil && text == "" && (o.Complete == CompleteFile || o.Complete == CompleteDir || o.Complete == CompleteHost) {

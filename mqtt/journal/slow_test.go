@@ -25,7 +25,7 @@ func (f slowFile) Sync() error {
 }
 
 // TestASlowSyncDoesNotHoldUpWhatIsPut puts 60,000 messages a second while each sync takes
-// 5 ms: what is put while one is under way is the next batch.
+// 5 ms: what is put during one is the next batch.
 func TestASlowSyncDoesNotHoldUpWhatIsPut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,6 +13,7 @@ type record struct {
 	texts     []string // of the messages that were accepted
 	open      int      // QoS 2 messages whose PUBREL has not come
 	completed int      // deliveries to a subscriber
+	connects  int      // of the publisher
 	secret    int      // QoS 2 messages that were accepted twice although the publisher cannot know it
 }
 
@@ -31,6 +32,8 @@ func readLog(path string) (l record, err error) {
 	for line := range strings.Lines(string(b)) {
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 6)
 		switch {
+		case f[0] == "P" && f[1] == "pub":
+			l.connects++
 		case f[0] == "S" && f[1] == "pub":
 			for _, text := range open {
 				missed[text] = true

@@ -22,6 +22,7 @@ import (
 //
 // A line of the log is a letter and its words:
 //
+//	P client              a connection was accepted
 //	S client              a session begins
 //	K client              a packet came after the CONNACK that said so: the client knows it
 //	U client qos filter   subscribed
@@ -349,6 +350,7 @@ func (w *witness) connect(l *link, id *string, f packet.Frame) (err error) {
 	if c != nil && c.link != nil {
 		w.drop(c.link)
 	}
+	w.change("P %s", *id)
 	if !ok.SessionPresent {
 		w.change("S %s", *id)
 		c, l.begins = w.all[*id], true
