@@ -39,6 +39,34 @@ func ExampleRecord() {
 	// <nil>
 }
 
+// Messages as CSV, with a value of their JSON payloads.
+func ExampleRows() {
+	columns, err := format.ParseColumns("tst,topic,.c")
+	if err != nil {
+		log.Fatal(err)
+	}
+	f := format.Rows{Columns: columns, CSV: true, Header: true}
+	b, err := f.Append(nil, message, arrival)
+	fmt.Print(string(b), err)
+	// Output:
+	// tst,topic,.c
+	// 2026-01-02T15:04:05.000000+00:00,boiler/temp,61.5
+	// <nil>
+}
+
+// A message as a point for InfluxDB.
+func ExampleInflux() {
+	f, err := format.CompileInflux("name=%{level 2},place=%{level 1},topic=", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := f.Append(nil, message, arrival)
+	fmt.Print(string(b), err)
+	// Output:
+	// temp,place=boiler c=61.5 1767366245000000000
+	// <nil>
+}
+
 // A message for people: JSON indented, and binary payloads in hexadecimal.
 func ExamplePretty() {
 	f := format.Pretty{}

@@ -1,5 +1,6 @@
 // Package format formats messages: as plain payloads, by a pattern, as lossless JSON
-// records, and for people at a terminal. It also reads the JSON records back.
+// records, as rows of a table, as points for InfluxDB, and for people at a terminal. It also
+// reads the JSON records and the rows back.
 //
 // All formatters append to a buffer of the caller and keep no reference to the message.
 package format

@@ -104,9 +104,13 @@ func FuzzRecord(f *testing.F) {
 // FuzzEscaped checks that no text can control a terminal.
 func FuzzEscaped(f *testing.F) {
 	f.Add([]byte("a\x1b[2J\u202e\x9b\u009b"))
+	f.Add([]byte(`{"a":"\u001b[2J\u202e\u0000\u007f"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := &mqtt.Message{Topic: "t", Payload: b}
-		for _, fm := range []Formatter{&Escaped{End: "\n"}, &Pretty{}, &Record{Terminal: true}} {
+		lines := influx(t, "", "")
+		lines.Terminal = true
+		for _, fm := range []Formatter{&Escaped{End: "\n"}, &Pretty{}, &Record{Terminal: true}, lines,
+			&Rows{Columns: columns(t, "payload,.,.a"), CSV: true, Header: true, Terminal: true}, &Rows{Columns: columns(t, "payload,.,.a"), Terminal: true}} {
 			out, _ := fm.Append(nil, m, arrival)
 			if !utf8.Valid(out) {
 				t.Fatalf("%T: %q is not UTF-8", fm, out)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/mqtools/mqtools/format"
 )
@@ -12,8 +13,8 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	pattern, record, pretty := v.Format.IsSet(), v.JSON.On(), v.Pretty.On() // -F overrides -v
 	indent := pretty && inv.CompatBehavior().PrettyFormat
 	pretty = pretty && !indent
-	if inv.lostZone != "" && (pattern || record || pretty) {
-		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)
+	if pattern || record || pretty {
+		inv.warnZone()
 	}
 	end := "\n"
 	switch {
@@ -28,6 +29,8 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		palette = format.Colors
 	}
 	switch {
+	case v.As.IsSet(), v.FieldList.IsSet():
+		return inv.rows(escape)
 	case pattern:
 		p, err := format.Compile(v.Format.Text(), end)
 		if pe, ok := errors.AsType[*format.PatternError](err); ok {
@@ -44,4 +47,72 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 		return &format.Escaped{Topic: v.Verbose.On(), End: end, Palette: palette, Raw: !escape}, nil
 	}
 	return &format.Plain{Topic: v.Verbose.On(), End: end}, nil
+}
+
+// warnZone warns that times are not in the zone that the user wants.
+func (inv *Invocation) warnZone() {
+	if inv.lostZone != "" {
+		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)
+	}
+}
+
+// rows returns the formatter of --as and --fields. Without --as, rows are tab-separated.
+func (inv *Invocation) rows(escape bool) (format.Formatter, error) {
+	as, list := inv.Values.As, inv.Values.FieldList
+	var columns *format.Columns
+	var err error
+	if list.IsSet() {
+		if columns, err = format.ParseColumns(list.Text()); err != nil {
+			return nil, inv.wrongColumns(err)
+		}
+	}
+	form, settings, hasSettings := strings.Cut(as.Text(), ":")
+	if form == "influx" {
+		f, err := format.CompileInflux(settings, columns)
+		if pe, ok := errors.AsType[*format.PatternError](err); ok || hasSettings && settings == "" {
+			if !ok {
+				pe = &format.PatternError{Text: "want influx:KEY=VALUE"}
+			}
+			return nil, as.Invalid("value", as.Text(), "column %d: %s", len(form)+pe.Offset+2, pe.Text)
+		}
+		if err != nil {
+			return nil, inv.wrongColumns(err)
+		}
+		f.Terminal = escape
+		return f, nil
+	}
+	f := &format.Rows{Columns: columns, CSV: form == "csv", Header: form == "csv", Terminal: escape}
+	switch {
+	case as.IsSet() && form != "csv" && form != "tsv":
+		return nil, as.Invalid("value", as.Text(), "want csv, tsv or influx")
+	case settings == "header=yes":
+		f.Header = true
+	case settings == "header=no":
+		f.Header = false
+	case hasSettings:
+		return nil, as.Invalid("value", as.Text(), "want %s:header=yes or %[1]s:header=no", form)
+	}
+	if columns == nil {
+		if f.Columns, err = format.ParseColumns(format.DefaultColumns); err != nil {
+			return nil, err
+		}
+	}
+	if f.Columns.Times() {
+		inv.warnZone()
+	}
+	return f, nil
+}
+
+// wrongColumns returns the error for a list of columns.
+func (inv *Invocation) wrongColumns(err error) error {
+	list := inv.Values.FieldList
+	e, ok := errors.AsType[*format.ColumnError](err)
+	if !ok {
+		return err
+	}
+	usage := list.Invalid("list", list.Text(), "column %d: %s", e.Offset+1, e.Text)
+	if e.Hint != "" {
+		return usage.WithHint("%s", e.Hint)
+	}
+	return usage
 }

@@ -22,7 +22,7 @@ import (
 var notOfFollow = []string{
 	"message", "file", "stdin-file", "null-message", "stdin-line", "input", "strict", "repeat", "repeat-delay",
 	"request", "response-topic", "replies", "latency",
-	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "raw",
+	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "raw",
 }
 
 // place is how far a file was published. It is stored with each line, so that a later run

@@ -15,6 +15,7 @@ var topics = map[string][]option.Example{
 		{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},
 		{Command: "mqpub -t lamp/hall -n -r", Text: "delete it"},
 		{Command: "tail -F app.log | mqpub -l -q 1 -t logs/app", Text: "publish each line"},
+		{Command: "mqpub --input tsv < readings.tsv", Text: "each line: a topic, a tab and a payload"},
 		{Command: "mqpub --spool DIR -q 1 -t door -m open", Text: "kept in DIR until it is acknowledged"},
 	},
 	"request": {{Command: "mqpub -t lamp/ask -m state --request -W 5", Text: "ask, and print the reply"}},

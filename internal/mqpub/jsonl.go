@@ -1,9 +1,13 @@
 package mqpub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strconv"
+	"strings"
 
 	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
@@ -15,23 +19,24 @@ import (
 	"github.com/mqtools/mqtools/mqtt/topic"
 )
 
-// records publishes the JSON records of standard input. The options set what a record does
+// records publishes the records of standard input. The options set what a record does
 // not contain, and the command line overrides all records. A line that is not a record is
 // reported with its place and counted, and the stream continues.
 func (j *job) records(ctx context.Context) error {
 	in := newInput(ctx, j.inv.Stdin, j.lost(), j.inv.Service.Alive)
-	r := format.NewRecordReader(textfile.NewReader(in), 0)
-	r.Strict = j.inv.Values.Strict.On()
+	r, key, hint := j.reader(textfile.NewReader(in))
 	allQoS, allRetain := j.forEvery("qos"), j.forEvery("retain")
 	number := uint64(0)
 	warned := false
 	known := "" // the topic that was checked last
 	for {
 		rec, err := r.Next()
-		var bad *format.RecordError
-		if errors.As(err, &bad) {
+		if head, ok := errors.AsType[*format.HeaderError](err); ok {
+			return badRecord(&head.RecordError, "the first line names the columns; "+j.plainRows())
+		}
+		if bad, ok := errors.AsType[*format.RecordError](err); ok {
 			number++
-			j.report.invalid(badRecord(bad))
+			j.report.invalid(badRecord(bad, hint))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -42,7 +47,11 @@ func (j *job) records(ctx context.Context) error {
 		}
 		number++
 		for _, name := range r.Unknown() {
-			j.inv.Warnf("standard input:%d: unknown key %s has no effect; --strict refuses it", rec.Line, topic.Quote(name))
+			place := "standard input"
+			if key == "key" {
+				place += ":" + strconv.Itoa(rec.Line)
+			}
+			j.inv.Warnf("%s: unknown %s %s has no effect; --strict refuses it", place, key, topic.Quote(name))
 		}
 		m := &rec.Message
 		if m.Topic != known {
@@ -84,12 +93,42 @@ func (j *job) records(ctx context.Context) error {
 	}
 }
 
-// badRecord returns the error for a line that is not a record.
-func badRecord(e *format.RecordError) error {
-	hint := e.Hint
-	if hint == "" {
-		hint = "--input jsonl reads what mqsub --json prints"
+// recordReader reads the records of --input.
+type recordReader interface {
+	Next() (*format.InputRecord, error)
+	Unknown() []string
+}
+
+// reader returns the reader of --input, what its records consist of, and a hint for those that
+// are invalid.
+func (j *job) reader(in io.Reader) (r recordReader, key, hint string) {
+	strict := j.inv.Values.Strict.On()
+	form, settings, _ := strings.Cut(j.inv.Values.Input.Text(), ":")
+	if form == "jsonl" {
+		r := format.NewRecordReader(in, 0)
+		r.Strict = strict
+		return r, "key", "--input jsonl reads what mqsub --json prints"
 	}
+	rows := format.NewRowReader(in, 0)
+	rows.CSV, rows.Strict = form == "csv", strict
+	if rows.Header = rows.CSV && settings == "" || settings == "header=yes"; rows.Header {
+		return rows, "column", ""
+	}
+	return rows, "column", j.plainRows()
+}
+
+// plainRows describes the form of --input that needs no names of columns.
+func (j *job) plainRows() string {
+	form := "tsv"
+	if strings.HasPrefix(j.inv.Values.Input.Text(), "csv") {
+		form = "csv:header=no"
+	}
+	return "--input " + form + " reads rows of topic and payload"
+}
+
+// badRecord returns the error for a line that is not a record.
+func badRecord(e *format.RecordError, hint string) error {
+	hint = cmp.Or(e.Hint, hint)
 	return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("standard input:%d:%d: %s", e.Line, e.Column, e.Text), Help: hint}
 }
 

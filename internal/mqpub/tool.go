@@ -27,7 +27,7 @@ func Tool() cli.Tool {
 			Name:    "mqpub",
 			Bit:     option.Pub,
 			Summary: "publish MQTT messages",
-			Usage:   "[OPTION]... -t TOPIC {-m TEXT | -f FILE | -s | -n | -l}\n[OPTION]... --input jsonl",
+			Usage:   "[OPTION]... -t TOPIC {-m TEXT | -f FILE | -s | -n | -l}\n[OPTION]... --input FORMAT",
 			Brief:   brief, Topics: topics,
 			Examples: []option.Example{
 				{Command: "mqpub -t lamp/hall -m on -r", Text: "set a retained value"},

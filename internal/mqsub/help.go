@@ -32,6 +32,7 @@ var topics = map[string][]option.Example{
 	},
 	"output": {
 		{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"},
+		{Command: "mqsub --as csv --fields tst,topic,.temp -t 'a/#'", Text: "as CSV, with a value of JSON payloads"},
 		{Command: "mqsub -t 'z2m/+' --jq '[$topic, .battery] | @csv'", Text: "what an expression makes of it"},
 		{Command: "mqsub -c -i log -q 2 -t 'a/#' --output-file a.log", Text: "each message once, in a file"},
 	},

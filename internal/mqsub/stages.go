@@ -120,6 +120,8 @@ func (j *job) readStages() error {
 		switch f := j.form.(type) {
 		case *format.Record:
 			f.JSONPayload, s.quoted = true, true
+		case *format.Influx: // a text is a field
+			s.quoted = true
 		case *format.Plain:
 			f.Blank = true
 		case *format.Escaped:

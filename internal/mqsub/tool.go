@@ -61,7 +61,7 @@ func Tool() cli.Tool {
 // idle are the options that have no effect when messages are not printed, and the options
 // that print something else instead.
 var idle = []string{
-	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "jq", "print0", "raw",
+	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "jq", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
 	"output-file", "sync", "repair",
 }
@@ -215,6 +215,9 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.file != nil {
 		if err := j.beginFile(); err != nil {
 			return err
+		}
+		if rows, ok := j.form.(*format.Rows); ok && j.file.Size() > 0 {
+			rows.Header = false // the file has one
 		}
 	}
 	if err := j.subscribe(ctx); err != nil {

@@ -5,6 +5,7 @@ package option
 // Fields has a field for the option of each name, nil where the tool has none.
 type Fields struct {
 	Arg                   *Value // --arg
+	As                    *Value // --as
 	AskPassword           *Value // --ask-password
 	Auth                  *Value // --auth
 	AuthCommand           *Value // --auth-command
@@ -39,6 +40,7 @@ type Fields struct {
 	ExitAfterSubscribe    *Value // --exit-after-subscribe
 	FailOn                *Value // --fail-on
 	Faults                *Value // --faults
+	FieldList             *Value // --fields
 	File                  *Value // --file
 	Filter                *Value // --filter
 	FilterOut             *Value // --filter-out
@@ -207,6 +209,8 @@ func (f *Fields) at(name string) **Value {
 	switch name {
 	case "arg":
 		return &f.Arg
+	case "as":
+		return &f.As
 	case "ask-password":
 		return &f.AskPassword
 	case "auth":
@@ -275,6 +279,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.FailOn
 	case "faults":
 		return &f.Faults
+	case "fields":
+		return &f.FieldList
 	case "file":
 		return &f.File
 	case "filter":

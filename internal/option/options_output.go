@@ -46,6 +46,28 @@ var outputOptions = []Option{
 		Help: "with --json: embed JSON payloads as JSON",
 	},
 	{
+		Name: "as", Tools: PubSub, Group: GroupOutput, Type: TypeString,
+		Excludes: []Relation{
+			{With: []string{"json", "pretty", "format"}},
+			{With: []string{"verbose", "no-newline", "print0"}, Hint: "--fields chooses what a row has"},
+			{With: []string{"watch", "message-rate"}},
+		},
+		Needs:       []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
+		Placeholder: "FORM", Choices: []Choice{{"csv", nil}, {"tsv", nil}, {"influx", nil}}, Complete: CompleteChoice,
+		Help: "print rows: csv, tsv or influx[:KEY=VALUE,...]",
+	},
+	{
+		Name: "fields", Tools: PubSub, Group: GroupOutput, Type: TypeString,
+		Excludes: []Relation{
+			{With: []string{"json", "pretty", "format"}},
+			{With: []string{"verbose", "no-newline", "print0"}, Hint: "--fields chooses what a row has"},
+			{With: []string{"watch", "message-rate"}},
+		},
+		Needs:       []Relation{{With: []string{"request"}, Or: []string{"response-topic"}}},
+		Placeholder: "LIST",
+		Help:        "columns of a row, e.g. topic,.state,.a[0]",
+	},
+	{
 		Name: "jq", Tools: Sub, Group: GroupOutput, Type: TypeString,
 		Excludes:    []Relation{{With: []string{"watch", "message-rate"}, Hint: "--jq prints messages"}},
 		Placeholder: "EXPR",

@@ -38,13 +38,13 @@ var messageOptions = []Option{
 	{
 		Name: "input", Tools: Pub, Group: GroupMessage, Type: TypeChoice, Stdin: true,
 		Excludes:    []Relation{{With: []string{"topic"}, Hint: "every record names its own topic", Ranked: true}},
-		Placeholder: "FORMAT", Choices: []Choice{{"jsonl", nil}}, Complete: CompleteChoice,
-		Help: "publish records from standard input: {values}",
+		Placeholder: "FORMAT", Choices: []Choice{{"jsonl", nil}, {"tsv", nil}, {"csv", nil}, {"tsv:header=yes", nil}, {"csv:header=no", nil}}, Complete: CompleteChoice,
+		Help: "publish records from stdin: jsonl, tsv or csv",
 	},
 	{
 		Name: "strict", Tools: Pub, Group: GroupMessage, Type: TypeBool,
 		Needs: []Relation{{With: []string{"input"}}},
-		Help:  "with --input: refuse records with unknown keys",
+		Help:  "with --input: refuse unknown keys and columns",
 	},
 	{
 		Name: "qos", Short: "q", Tools: Pub, Group: GroupMessage, Type: TypeInt,

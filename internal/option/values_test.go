@@ -149,7 +149,7 @@ func TestRefusedValues(t *testing.T) {
 		{Sub, nil, []string{"--color=yes"}, `--color: invalid value "yes" (want auto, always or never)`},
 		{Sub, nil, []string{"--serve=host"}, `--serve: invalid value "host" (want PORT, HOST:PORT or a path, with a port from 0 to 65535)`},
 		{Pub, nil, []string{"--delimiter", `\q`}, `--delimiter: invalid value "\\q" (unknown escape \q)`},
-		{Pub, nil, []string{"--input", "xml"}, `--input: invalid value "xml" (want jsonl)`},
+		{Pub, nil, []string{"--input", "xml"}, `--input: invalid value "xml" (want jsonl, tsv, csv, tsv:header=yes or csv:header=no)`},
 		{Sub, map[string]string{"MQ_QOS": "one"}, nil, `MQ_QOS: invalid value "one" (want 0, 1 or 2)`},
 		{Sub, map[string]string{"MQ_DEBUG": "maybe"}, nil, `MQ_DEBUG: invalid value "maybe" (want true or false)`},
 		{Sub, map[string]string{"MQ_PROPERTY": "connect"}, nil, `MQ_PROPERTY: invalid value "connect" (want CMD PROP VALUE)`},
