@@ -36,7 +36,7 @@ var remedies = [...]struct {
 	{transport.OpLookup, transport.Timeout, 0, "try again, or use an IP address; --connect-timeout sets the limit"},
 	{transport.OpConnect, transport.Timeout, 0, "check the address and any firewall; --connect-timeout sets the limit"},
 	{transport.OpConnect, transport.SocketMissing, 0, "is the broker running? check --unix"},
-	{transport.OpConnect, transport.AddrNotAvailable, 0, "check --bind-address"},
+	{transport.OpConnect, transport.AddrNotAvailable, 0, "check --bind-address, -4 and -6"},
 	{transport.OpTLS, transport.Timeout, 0, "try again; --connect-timeout sets the limit"},
 	{"", transport.NotTLS, 0, "use the TLS port (usually 8883), or drop --tls and --cafile"},
 	{"", transport.UnknownAuthority, 0, "pass that CA's certificate: --cafile FILE"},

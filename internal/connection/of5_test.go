@@ -40,9 +40,12 @@ func TestEveryOptionOfMQTT5IsRefusedBefore(t *testing.T) {
 			for _, version := range []string{"3.1.1", "3.1"} {
 				args := []string{"-V", version, arg}
 				named := o.Name
-				for _, rel := range o.Needs { // it needs 5.0, too
-					named = rel.With[0]
-					args = append(args, "--"+named+"=x")
+				for _, rel := range o.Needs {
+					needed := option.Table(tool.Bit).Find("--" + rel.With[0])
+					if needed.V5 { // and is named first
+						named = needed.Name
+					}
+					args = append(args, strings.TrimSuffix("--"+needed.Name+"="+values[needed.Type], "="))
 				}
 				code, stderr := run(nil, args...)
 				if want := "--" + named + " needs MQTT 5, not " + version + "\n"; code != option.ExitUsage || !strings.Contains(stderr, want) {

@@ -21,6 +21,12 @@ func (c *Connection) readTLS() error {
 		}
 	}
 	c.dialer = transport.Dialer{Timeout: v.ConnectTimeout.Duration(), LocalAddr: v.BindAddress.Text()}
+	switch {
+	case v.IPv4.On():
+		c.dialer.Family = 4
+	case v.IPv6.On():
+		c.dialer.Family = 6
+	}
 	secure := false
 	for _, t := range c.targets {
 		if t.Network == "tcp" && c.wantsTLS() && !v.NoTLS.On() {

@@ -64,6 +64,8 @@ type Fields struct {
 	Input                 *Value // --input
 	Insecure              *Value // --insecure
 	Interval              *Value // --interval
+	IPv4                  *Value // --ipv4
+	IPv6                  *Value // --ipv6
 	Jobs                  *Value // --jobs
 	JQ                    *Value // --jq
 	JSON                  *Value // --json
@@ -327,6 +329,10 @@ func (f *Fields) at(name string) **Value {
 		return &f.Insecure
 	case "interval":
 		return &f.Interval
+	case "ipv4":
+		return &f.IPv4
+	case "ipv6":
+		return &f.IPv6
 	case "jobs":
 		return &f.Jobs
 	case "jq":

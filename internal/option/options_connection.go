@@ -10,7 +10,7 @@ var clientTLS = []string{
 
 // NotOverUnix are the options that a connection to a Unix socket cannot honor: it has no
 // TLS, no proxy and no local address.
-var NotOverUnix = append([]string{"insecure", "proxy", "proxy-command", "bind-address"}, clientTLS...)
+var NotOverUnix = append([]string{"insecure", "proxy", "proxy-command", "bind-address", "ipv4", "ipv6"}, clientTLS...)
 
 var brokerOptions = []Option{
 	{
@@ -67,6 +67,15 @@ var brokerOptions = []Option{
 		Name: "bind-address", Short: "A", Tools: All, Group: GroupBroker, Type: TypeString,
 		Placeholder: "ADDR", Complete: CompleteHost,
 		Help: "connect from this local address or name",
+	},
+	{
+		Name: "ipv4", Short: "4", Tools: All, Group: GroupBroker, Type: TypeBool,
+		Excludes: []Relation{{With: []string{"ipv6"}}},
+		Help:     "use IPv4 addresses only",
+	},
+	{
+		Name: "ipv6", Short: "6", Tools: All, Group: GroupBroker, Type: TypeBool,
+		Help: "use IPv6 addresses only",
 	},
 	{
 		Name: "ws", Tools: All, Group: GroupBroker, Type: TypeBool,
@@ -251,7 +260,7 @@ var serveOptions = []Option{
 		Name: "serve", Tools: All, Group: GroupServe, Type: TypeListen, Optional: true, Repeat: true,
 		Excludes: []Relation{
 			{With: []string{"host", "port", "url", "unix"}, Ranked: true},
-			{With: []string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address"}, Hint: "drop it: the broker of --serve is this program", Ranked: true, Firm: true},
+			{With: []string{"srv", "ws", "ws-path", "ws-header", "proxy", "proxy-command", "bind-address", "ipv4", "ipv6"}, Hint: "drop it: the broker of --serve is this program", Ranked: true, Firm: true},
 			{With: []string{"insecure"}, Hint: "drop it: the broker of --serve is this program, and needs no verifying", Ranked: true, Firm: true},
 			{With: append([]string{"no-tls"}, clientTLS...), Hint: "to serve TLS: --serve mqtts://127.0.0.1 --serve-cert FILE --serve-key FILE", Ranked: true, Firm: true},
 		},

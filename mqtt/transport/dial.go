@@ -26,6 +26,11 @@ type Dialer struct {
 	// system chooses. It is not used for Unix sockets.
 	LocalAddr string
 
+	// Family is the version of the Internet Protocol whose addresses are used: 4,
+	// 6, or 0 for both. With a SOCKS proxy that does not resolve names, it is
+	// also that of the target's address.
+	Family int
+
 	// Delay allows the system to delay small writes (Nagle's algorithm). By
 	// default they are sent at once (TCP_NODELAY).
 	Delay bool
@@ -191,33 +196,61 @@ func (d *Dialer) stream(ctx context.Context, nd *net.Dialer, t *Target, start ti
 		}
 		return &relayed{conn}, nil
 	}
-	conn, err := dial(ctx, nd, t)
+	conn, err := d.dial(ctx, nd, t)
 	if err != nil {
-		return nil, connectError(ctx, t, err, spent(ctx, start))
+		return nil, d.connectError(ctx, t, err, spent(ctx, start))
 	}
 	return conn, nil
+}
+
+// network returns the network of package net for a lookup ("ip") or a connection
+// ("tcp").
+func (d *Dialer) network(name string) string {
+	if d.Family == 0 || name == "unix" {
+		return name
+	}
+	return name + strconv.Itoa(d.Family)
+}
+
+// noSuitable is the text of package net for a host without an address of the
+// family that is wanted.
+const noSuitable = "no suitable address found"
+
+// connectError is connectError that knows the family.
+func (d *Dialer) connectError(ctx context.Context, t *Target, err error, took time.Duration) *Error {
+	e := connectError(ctx, t, err, took)
+	if d.Family != 0 && e.Kind == AddrNotAvailable && strings.Contains(err.Error(), noSuitable) {
+		e.Text = "no IPv" + strconv.Itoa(d.Family) + " address"
+	}
+	return e
 }
 
 // dial opens a direct connection. localhost means the loopback addresses by
 // definition (RFC 6761 section 6.3): reading the system's files about it, as
 // package net does, takes longer than connecting.
-func dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
+func (d *Dialer) dial(ctx context.Context, nd *net.Dialer, t *Target) (net.Conn, error) {
 	if t.Network != "tcp" || t.Host != "localhost" {
-		return nd.DialContext(ctx, t.Network, t.Address())
+		return nd.DialContext(ctx, d.network(t.Network), t.Address())
 	}
 	port := strconv.Itoa(t.Port)
-	if local, ok := nd.LocalAddr.(*net.TCPAddr); ok && local.IP.To4() == nil {
-		return nd.DialContext(ctx, t.Network, net.JoinHostPort("::1", port))
-	} else if ok {
-		return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
+	local, bound := nd.LocalAddr.(*net.TCPAddr)
+	six, four := d.Family != 4, d.Family != 6
+	if bound && d.Family == 0 {
+		six = local.IP.To4() == nil
+		four = !six
 	}
-	six, cancel := context.WithTimeout(ctx, FallbackDelay)
-	conn, err := nd.DialContext(six, t.Network, net.JoinHostPort("::1", port))
-	cancel()
-	if err == nil {
-		return conn, nil
+	if !four {
+		return nd.DialContext(ctx, d.network(t.Network), net.JoinHostPort("::1", port))
 	}
-	return nd.DialContext(ctx, t.Network, net.JoinHostPort("127.0.0.1", port))
+	if six {
+		limited, cancel := context.WithTimeout(ctx, FallbackDelay)
+		conn, err := nd.DialContext(limited, t.Network, net.JoinHostPort("::1", port))
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nd.DialContext(ctx, d.network(t.Network), net.JoinHostPort("127.0.0.1", port))
 }
 
 // Addresses returns the addresses that Dial would try for t, in the same order,
@@ -226,10 +259,17 @@ func (d *Dialer) Addresses(ctx context.Context, t *Target) ([]netip.AddrPort, er
 	start := time.Now()
 	var ips []netip.Addr
 	if t.Host == "localhost" {
-		ips = []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+		for _, a := range [...]netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
+			if d.Family == 0 || a.Is4() == (d.Family == 4) {
+				ips = append(ips, a)
+			}
+		}
 	} else if a, err := netip.ParseAddr(t.Host); err == nil {
+		if d.Family != 0 && a.Unmap().Is4() != (d.Family == 4) {
+			return nil, d.connectError(ctx, t, &net.AddrError{Err: noSuitable, Addr: t.Host}, spent(ctx, start))
+		}
 		ips = []netip.Addr{a}
-	} else if ips, err = d.Resolver.LookupNetIP(ctx, "ip", t.Host); err != nil {
+	} else if ips, err = d.Resolver.LookupNetIP(ctx, d.network("ip"), t.Host); err != nil {
 		return nil, connectError(ctx, t, err, spent(ctx, start))
 	}
 	all := make([]netip.AddrPort, len(ips))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,7 +85,7 @@ func TestDialLocalhost(t *testing.T) {
 			continue
 		}
 		nd := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-		c, err := dial(t.Context(), nd, &Target{Network: "tcp", Host: "localhost", Port: ln.Addr().(*net.TCPAddr).Port})
+		c, err := (&Dialer{}).dial(t.Context(), nd, &Target{Network: "tcp", Host: "localhost", Port: ln.Addr().(*net.TCPAddr).Port})
 		if err != nil {
 			t.Errorf("from %s: %v", from, err)
 		} else {
@@ -94,6 +95,50 @@ func TestDialLocalhost(t *testing.T) {
 	}
 	_, err := (&Dialer{}).Dial(t.Context(), &Target{Network: "tcp", Host: "localhost", Port: unusedPort(t)})
 	wantError(t, err, OpConnect, Refused, "cannot connect to localhost:", "(127.0.0.1:", "connection refused")
+}
+
+// TestFamily: both addresses of localhost have a listener with the same port where the system
+// allows it, and the family decides.
+func TestFamily(t *testing.T) {
+	four, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer four.Close()
+	port := four.Addr().(*net.TCPAddr).Port
+	six, err := net.Listen("tcp", net.JoinHostPort("::1", strconv.Itoa(port)))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer six.Close()
+	for _, c := range []struct {
+		family     int
+		host, want string
+	}{
+		{0, "localhost", "[::1]"}, {4, "localhost", "127.0.0.1"}, {6, "localhost", "[::1]"},
+		{4, "127.0.0.1", "127.0.0.1"}, {6, "::1", "[::1]"}, {6, "127.0.0.1", ""}, {4, "::1", ""},
+	} {
+		d, target := &Dialer{Family: c.family}, &Target{Network: "tcp", Host: c.host, Port: port}
+		conn, err := d.Dial(t.Context(), target)
+		all, listErr := d.Addresses(t.Context(), target)
+		if c.want == "" {
+			wantError(t, err, OpConnect, AddrNotAvailable, fmt.Sprint("no IPv", c.family, " address"))
+			wantError(t, listErr, OpConnect, AddrNotAvailable, fmt.Sprint("no IPv", c.family, " address"))
+			continue
+		}
+		if err != nil || listErr != nil {
+			t.Errorf("%d, %s: %v, %v", c.family, c.host, err, listErr)
+			continue
+		}
+		want := fmt.Sprint(c.want, ":", port)
+		if got := conn.RemoteAddr().String(); got != want {
+			t.Errorf("%d, %s: connected to %s, want %s", c.family, c.host, got, want)
+		}
+		if c.family != 0 && (len(all) != 1 || all[0].String() != want) {
+			t.Errorf("%d, %s: addresses %v, want %s", c.family, c.host, all, want)
+		}
+		_ = conn.Close()
+	}
 }
 
 func TestDialRefused(t *testing.T) {

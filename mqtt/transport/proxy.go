@@ -147,9 +147,9 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	start := time.Now()
 	reach := &Target{Network: "tcp", Host: p.Host, Port: p.Port}
 	open := func() (net.Conn, error) {
-		conn, err := dial(ctx, nd, reach)
+		conn, err := d.dial(ctx, nd, reach)
 		if err != nil {
-			err = connectError(ctx, reach, err, spent(ctx, start))
+			err = d.connectError(ctx, reach, err, spent(ctx, start))
 			var e *Error
 			if errors.As(err, &e) {
 				e.Hint = "check the proxy, " + p.String()
@@ -171,7 +171,7 @@ func (d *Dialer) dialProxy(ctx context.Context, nd *net.Dialer, p *Proxy, t *Tar
 	}
 	dest := t.Address()
 	if p.Kind == "socks5" {
-		ips, err := nd.Resolver.LookupNetIP(ctx, "ip", t.Host)
+		ips, err := nd.Resolver.LookupNetIP(ctx, d.network("ip"), t.Host)
 		if err != nil {
 			return nil, connectError(ctx, t, err, spent(ctx, start))
 		}
