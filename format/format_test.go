@@ -393,7 +393,7 @@ func TestRawIsRawBesideColours(t *testing.T) {
 	t.Parallel()
 	m := &mqtt.Message{Topic: "t\u202e", Payload: []byte("a\x1b[2J")}
 	f := &Escaped{Topic: true, End: "\n", Palette: Colors, Raw: true}
-	if got, want := draw(t, f, m), "\x1b[36mt\u202e\x1b[0m a\x1b[2J\n"; got != want {
+	if got, want := draw(t, f, m), "\x1b[96mt\u202e\x1b[0m a\x1b[2J\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

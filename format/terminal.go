@@ -15,16 +15,32 @@ import (
 // no colors.
 type Palette struct {
 	Topic, Meta, Name, Text, Number, End string
+	// Topics, if there are any, are the colors of topics before payloads: each topic has its
+	// own, as far as they suffice.
+	Topics []string
 }
 
 // Colors is the palette for terminals with colors.
-var Colors = Palette{Topic: "\x1b[36m", Meta: "\x1b[2m", Name: "\x1b[34m", Text: "\x1b[32m", Number: "\x1b[33m", End: "\x1b[0m"}
+var Colors = Palette{Topic: "\x1b[36m", Meta: "\x1b[2m", Name: "\x1b[34m", Text: "\x1b[32m", Number: "\x1b[33m", End: "\x1b[0m",
+	Topics: []string{"\x1b[36m", "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m", "\x1b[93m", "\x1b[95m", "\x1b[94m"}}
 
 func (p *Palette) paint(dst []byte, color string, draw func([]byte) []byte) []byte {
 	if color == "" {
 		return draw(dst)
 	}
 	return append(draw(append(dst, color...)), p.End...)
+}
+
+// of returns the color of a topic.
+func (p *Palette) of(name string) string {
+	if len(p.Topics) == 0 {
+		return p.Topic
+	}
+	h := uint32(2166136261) // FNV-1a: the same color in every run
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
+	}
+	return p.Topics[h%uint32(len(p.Topics))]
 }
 
 // Escaped is Plain for a terminal: topics and payloads are escaped, see AppendEscaped,
@@ -47,7 +63,7 @@ func (f *Escaped) text(dst, s []byte) []byte {
 // Append formats one message.
 func (f *Escaped) Append(dst []byte, m *mqtt.Message, _ time.Time) ([]byte, error) {
 	if f.Topic {
-		dst = f.Palette.paint(dst, f.Palette.Topic, func(b []byte) []byte { return f.text(b, []byte(m.Topic)) })
+		dst = f.Palette.paint(dst, f.Palette.of(m.Topic), func(b []byte) []byte { return f.text(b, []byte(m.Topic)) })
 		dst = append(dst, ' ')
 		if len(m.Payload) == 0 && !f.Blank {
 			dst = f.Palette.paint(dst, f.Palette.Meta, func(b []byte) []byte { return append(b, "(null)"...) })

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/mqtools/mqtools/format"
 )
@@ -44,9 +45,24 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	case pretty:
 		return &format.Pretty{Palette: palette}, nil
 	case escape || inv.StdoutColor && v.Verbose.On():
-		return &format.Escaped{Topic: v.Verbose.On(), End: end, Palette: palette, Raw: !escape}, nil
+		return inv.stamped(&format.Escaped{Topic: v.Verbose.On(), End: end, Palette: palette, Raw: !escape}, palette), nil
 	}
-	return &format.Plain{Topic: v.Verbose.On(), End: end}, nil
+	return inv.stamped(&format.Plain{Topic: v.Verbose.On(), End: end}, palette), nil
+}
+
+// stamped returns the formatter with the times of --ts.
+func (inv *Invocation) stamped(f format.Formatter, palette format.Palette) format.Formatter {
+	form := inv.Values.TS
+	if !form.IsSet() {
+		return f
+	}
+	s := &format.Stamped{Formatter: f, Delta: form.Text() == "delta", Color: palette.Meta, End: palette.End}
+	if form.Text() == "absolute" {
+		inv.warnZone()
+	} else {
+		s.Since = time.Now()
+	}
+	return s
 }
 
 // warnZone warns that times are not in the zone that the user wants.

@@ -20,7 +20,7 @@ import (
 
 // notOfFollow are the options that have no effect on the lines of a file.
 var notOfFollow = []string{
-	"message", "file", "stdin-file", "null-message", "stdin-line", "input", "strict", "repeat", "repeat-delay",
+	"message", "file", "stdin-file", "null-message", "stdin-line", "input", "strict", "ack-report", "repeat", "repeat-delay",
 	"request", "response-topic", "replies", "latency",
 	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "raw",
 }

@@ -36,7 +36,7 @@ func (j *job) records(ctx context.Context) error {
 		}
 		if bad, ok := errors.AsType[*format.RecordError](err); ok {
 			number++
-			j.report.invalid(badRecord(bad, hint))
+			j.invalid(ctx, bad.Line, badRecord(bad, hint))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -56,7 +56,7 @@ func (j *job) records(ctx context.Context) error {
 		m := &rec.Message
 		if m.Topic != known {
 			if topic.ValidateName(m.Topic) != nil {
-				j.report.invalid(connection.CheckTopic(fmt.Sprintf("standard input:%d: topic", rec.Line), m.Topic))
+				j.invalid(ctx, rec.Line, connection.CheckTopic(fmt.Sprintf("standard input:%d: topic", rec.Line), m.Topic))
 				continue
 			}
 			known = m.Topic
@@ -72,7 +72,7 @@ func (j *job) records(ctx context.Context) error {
 		} else if len(j.msg.Properties) > 0 {
 			m.Properties = append(m.Properties, j.msg.Properties...)
 			if m.Properties, err = packet.ParseProperties(m.Properties, packet.PUBLISH); err != nil {
-				j.report.invalid(fmt.Errorf("standard input:%d: with -D: %w", rec.Line, err))
+				j.invalid(ctx, rec.Line, fmt.Errorf("standard input:%d: with -D: %w", rec.Line, err))
 				continue
 			}
 		}
@@ -84,7 +84,7 @@ func (j *job) records(ctx context.Context) error {
 			m.Properties = nil
 		}
 		if err := mqtt.CheckProperties(m.Properties); err != nil {
-			j.report.invalid(fmt.Errorf("standard input:%d: %w", rec.Line, err))
+			j.invalid(ctx, rec.Line, fmt.Errorf("standard input:%d: %w", rec.Line, err))
 			continue
 		}
 		if err := j.send(ctx, m, uint64(rec.Line)); err != nil {

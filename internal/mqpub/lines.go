@@ -137,7 +137,16 @@ func (j *job) send(ctx context.Context, m *mqtt.Message, number uint64) error {
 	if j.spool != nil {
 		return j.put(m, number)
 	}
+	if j.acks != nil {
+		if err := j.acks.sending(ctx, m, number); err != nil {
+			j.report.unsent(1)
+			return err
+		}
+	}
 	err := j.waitFeedingWatchdog(ctx, func(ctx context.Context) error { return j.client.Send(ctx, m, number) })
+	if j.acks != nil {
+		j.acks.noteSent(m, number, err)
+	}
 	if err == nil {
 		return nil
 	}

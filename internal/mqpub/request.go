@@ -18,7 +18,7 @@ import (
 
 // notOfRequests are the options that have no effect on a request.
 var notOfRequests = []string{
-	"stdin-line", "input", "strict", "delimiter", "null", "skip-blank",
+	"stdin-line", "input", "strict", "ack-report", "delimiter", "null", "skip-blank",
 	"repeat", "repeat-delay", "retain", "drain-timeout", "request",
 }
 

@@ -71,6 +71,7 @@ type job struct {
 	topics []string     // of every message, each once; empty with --input
 	msg    mqtt.Message // the QoS, retain flag and properties of every message, and its first topic
 	report report
+	acks   *acks  // nil without --ack-report
 	spool  *spool // nil without --spool
 	path   string // the file of follow, or ""
 	place  []byte // encoded, of the line that is published; nil: standard input
@@ -126,6 +127,13 @@ func run(ctx context.Context, inv *cli.Invocation) error {
 	}
 	if asks(inv.Values) {
 		return j.request(ctx)
+	}
+	if inv.Values.AckReport.IsSet() {
+		if err := inv.CheckOutput(); err != nil {
+			return err
+		}
+		ctx, end := j.reportAcks(ctx)
+		return end(j.publish(ctx, feed, streams))
 	}
 	return j.publish(ctx, feed, streams)
 }

@@ -95,7 +95,7 @@ func (j *job) readRunner() error {
 			return option.Usagef("%s: cannot run %q: %v", v.Exec.Name(), r.argv[0], reasonOf(err))
 		}
 		r.name, r.replies = v.Exec.Name(), v.ExecReply.On()
-		r.raw = !v.Format.IsSet() && !v.JSON.On() && !v.Pretty.On() && !v.Verbose.On() && !v.As.IsSet() && !v.FieldList.IsSet() && !v.JQ.Given()
+		r.raw = !v.Format.IsSet() && !v.JSON.On() && !v.Pretty.On() && !v.Verbose.On() && !v.As.IsSet() && !v.FieldList.IsSet() && !v.TS.IsSet() && !v.JQ.Given()
 		if r.replies {
 			j.conn.Require5(v.ExecReply)
 		}

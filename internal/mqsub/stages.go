@@ -117,7 +117,11 @@ func (j *job) readStages() error {
 		if s.jq, err = compile(v.JQ, text, false); err != nil {
 			return err
 		}
-		switch f := j.form.(type) {
+		form := j.form
+		if f, ok := form.(*format.Stamped); ok {
+			form = f.Formatter
+		}
+		switch f := form.(type) {
 		case *format.Record:
 			f.JSONPayload, s.quoted = true, true
 		case *format.Influx: // a text is a field

@@ -61,7 +61,7 @@ func Tool() cli.Tool {
 // idle are the options that have no effect when messages are not printed, and the options
 // that print something else instead.
 var idle = []string{
-	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "jq", "print0", "raw",
+	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "ts", "jq", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
 	"output-file", "sync", "repair",
 }

@@ -4,6 +4,7 @@ package option
 
 // Fields has a field for the option of each name, nil where the tool has none.
 type Fields struct {
+	AckReport             *Value // --ack-report
 	Arg                   *Value // --arg
 	As                    *Value // --as
 	AskPassword           *Value // --ask-password
@@ -186,6 +187,7 @@ type Fields struct {
 	Topic                 *Value // --topic
 	TopicAliasMaximum     *Value // --topic-alias-maximum
 	TopicPrefix           *Value // --topic-prefix
+	TS                    *Value // --ts
 	Unix                  *Value // --unix
 	Unsubscribe           *Value // --unsubscribe
 	Until                 *Value // --until
@@ -209,6 +211,8 @@ type Fields struct {
 // at returns the field for the option of a name; nil where no tool has one.
 func (f *Fields) at(name string) **Value {
 	switch name {
+	case "ack-report":
+		return &f.AckReport
 	case "arg":
 		return &f.Arg
 	case "as":
@@ -573,6 +577,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.TopicAliasMaximum
 	case "topic-prefix":
 		return &f.TopicPrefix
+	case "ts":
+		return &f.TS
 	case "unix":
 		return &f.Unix
 	case "unsubscribe":

@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "rewrite the fields of Values")
 
 // initials are the parts of names that are written in capitals.
 var initials = map[string]string{
-	"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath", "slo": "SLO", "jq": "JQ", "ipv4": "IPv4", "ipv6": "IPv6",
+	"id": "ID", "url": "URL", "tls": "TLS", "ws": "WS", "srv": "SRV", "json": "JSON", "qos": "QoS", "ip": "IP", "psk": "PSK", "alpn": "ALPN", "ca": "CA", "os": "OS", "sha1": "SHA1", "kpass": "KPass", "cafile": "CAFile", "capath": "CAPath", "slo": "SLO", "jq": "JQ", "ipv4": "IPv4", "ipv6": "IPv6", "ts": "TS",
 	"fields": "FieldList", // Fields is the type
 }
 

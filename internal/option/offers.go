@@ -152,7 +152,7 @@ func (c *completer) complete(obeyed func([]string) Options, operands func([]stri
 	switch {
 	case c.line.wants != nil:
 		c.value(c.line.wants, "")
-	case c.line.may != nil && c.line.may.Name == "help" && !strings.HasPrefix(c.typed, "-"):
+	case c.line.may != nil && (c.line.may.Name == "help" || c.line.may.Complete == CompleteChoice) && !strings.HasPrefix(c.typed, "-"):
 		c.value(c.line.may, "")
 	case c.line.ended || !strings.HasPrefix(c.typed, "-"):
 		if operands != nil {

@@ -68,6 +68,16 @@ var outputOptions = []Option{
 		Help:        "columns of a row, e.g. topic,.state,.a[0]",
 	},
 	{
+		Name: "ts", Tools: Sub, Group: GroupOutput, Type: TypeChoice, Optional: true, Implied: "absolute",
+		Excludes: []Relation{
+			{With: []string{"json", "pretty", "as", "fields"}, Hint: "a record has its time of arrival"},
+			{With: []string{"format"}, Hint: "a format has times of its own: %I, %U, @Y"},
+			{With: []string{"watch", "message-rate"}},
+		},
+		Placeholder: "FORM", Choices: []Choice{{"absolute", nil}, {"relative", nil}, {"delta", nil}}, Complete: CompleteChoice,
+		Help: "put the time first: {values}",
+	},
+	{
 		Name: "jq", Tools: Sub, Group: GroupOutput, Type: TypeString,
 		Excludes:    []Relation{{With: []string{"watch", "message-rate"}, Hint: "--jq prints messages"}},
 		Placeholder: "EXPR",

@@ -47,6 +47,13 @@ var messageOptions = []Option{
 		Help:  "with --input: refuse unknown keys and columns",
 	},
 	{
+		Name: "ack-report", Tools: Pub, Group: GroupMessage, Type: TypeChoice,
+		Excludes:    []Relation{{With: []string{"spool"}, Hint: "a spool has the messages that are not acknowledged"}},
+		Needs:       []Relation{{With: []string{"input"}}},
+		Placeholder: "FORM", Choices: []Choice{{"jsonl", nil}}, Complete: CompleteChoice,
+		Help: "print what becomes of each record, as jsonl",
+	},
+	{
 		Name: "qos", Short: "q", Tools: Pub, Group: GroupMessage, Type: TypeInt,
 		Placeholder: "QOS", Default: "0", Min: 0, Max: 2,
 		Help: "quality of service: {values}",

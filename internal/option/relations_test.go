@@ -279,8 +279,8 @@ func TestHelpOfAnOptionNamesItsRelations(t *testing.T) {
 		option string
 		want   []string
 	}{
-		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --as, --fields, --print0 "}},
-		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --as, --fields, --print0 "}},
+		{Sub, "--json", []string{" not with --verbose, --no-newline, --format, --pretty, --as, --fields, --ts, --print0 "}},
+		{Sub, "--pretty", []string{" not with --no-newline, --format, --json, --as, --fields, --ts, --print0 "}},
 		{Sub, "--json-payload", []string{" needs --json "}},
 		{Sub, "--cafile", []string{" not with --unix, --no-tls, --serve "}}, // but not --psk, which is refused
 		{Pub, "--json", []string{" needs --request "}},
