@@ -33,11 +33,7 @@ type Rows struct {
 func (f *Rows) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error) {
 	if f.Header {
 		f.Header = false
-		start := len(dst)
-		for i := range f.Columns.list {
-			dst = f.cell(dst, i, []byte(f.Columns.list[i].name), true)
-		}
-		dst = f.end(dst, start)
+		dst = f.AppendHeader(dst)
 	}
 	start := len(dst)
 	f.Columns.find(m)
@@ -46,6 +42,15 @@ func (f *Rows) Append(dst []byte, m *mqtt.Message, at time.Time) ([]byte, error)
 		dst = f.cell(dst, i, text, ok)
 	}
 	return f.end(dst, start), nil
+}
+
+// AppendHeader appends the line with the names of the columns.
+func (f *Rows) AppendHeader(dst []byte) []byte {
+	start := len(dst)
+	for i := range f.Columns.list {
+		dst = f.cell(dst, i, []byte(f.Columns.list[i].name), true)
+	}
+	return f.end(dst, start)
 }
 
 // end ends the row that begins at start.

@@ -15,7 +15,7 @@ func (inv *Invocation) Formatter() (format.Formatter, error) {
 	indent := pretty && inv.CompatBehavior().PrettyFormat
 	pretty = pretty && !indent
 	if pattern || record || pretty {
-		inv.warnZone()
+		inv.WarnZone()
 	}
 	end := "\n"
 	switch {
@@ -58,17 +58,18 @@ func (inv *Invocation) stamped(f format.Formatter, palette format.Palette) forma
 	}
 	s := &format.Stamped{Formatter: f, Delta: form.Text() == "delta", Color: palette.Meta, End: palette.End}
 	if form.Text() == "absolute" {
-		inv.warnZone()
+		inv.WarnZone()
 	} else {
 		s.Since = time.Now()
 	}
 	return s
 }
 
-// warnZone warns that times are not in the zone that the user wants.
-func (inv *Invocation) warnZone() {
+// WarnZone warns once if times are not in the zone that the user wants.
+func (inv *Invocation) WarnZone() {
 	if inv.lostZone != "" {
 		inv.Warnf("TZ=%q: this machine has no such time zone; times are in UTC", inv.lostZone)
+		inv.lostZone = ""
 	}
 }
 
@@ -114,7 +115,7 @@ func (inv *Invocation) rows(escape bool) (format.Formatter, error) {
 		}
 	}
 	if f.Columns.Times() {
-		inv.warnZone()
+		inv.WarnZone()
 	}
 	return f, nil
 }

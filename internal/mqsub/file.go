@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/mqtools/mqtools/format"
 	"github.com/mqtools/mqtools/internal/cli"
 	"github.com/mqtools/mqtools/internal/fileerror"
 	"github.com/mqtools/mqtools/internal/option"
@@ -22,26 +24,38 @@ func (j *job) notOnTerminal() {
 	j.inv.StdoutIsTerminal = false
 }
 
-// fileName returns the file that --output-file names. A percent sign begins an escape, so
-// that later ones do not change the meaning of a name.
-func fileName(v *option.Value) (string, error) {
+// fileName returns the template that --output-file is.
+func fileName(v *option.Value) (*format.FileName, error) {
 	name := v.Text()
 	switch name {
 	case "":
-		return "", v.Invalid("name", name, "want a file")
+		return nil, v.Invalid("name", name, "want a file")
 	case "-":
-		return "", v.Invalid("name", name, "without the option, messages go to standard output")
+		return nil, v.Invalid("name", name, "without the option, messages go to standard output")
 	}
-	var b strings.Builder
-	for i := 0; i < len(name); i++ {
-		if name[i] == '%' {
-			if i++; i == len(name) || name[i] != '%' {
-				return "", option.Usagef("%s: invalid escape %q; write %%%% for a percent sign", v.Name(), name[i-1:min(i+1, len(name))])
-			}
+	f, err := format.CompileFileName(name)
+	if e, ok := errors.AsType[*format.PatternError](err); ok {
+		return nil, v.Invalid("name", name, "%s", e.Text)
+	}
+	return f, err
+}
+
+// rotation returns what --rotate says. A unit makes it a size or a duration; m is minutes.
+func rotation(v *option.Value) (r outfile.Rotation, err error) {
+	text := v.Text()
+	if text == "" {
+		return r, nil
+	}
+	if last := text[len(text)-1]; last < '0' || last > '9' {
+		if r.Every, err = units.Duration(text); err == nil && r.Every >= time.Second {
+			return r, nil
 		}
-		b.WriteByte(name[i])
+		r.Every = 0
+		if r.Size, err = units.Size(text); err == nil && r.Size > 0 {
+			return r, nil
+		}
 	}
-	return b.String(), nil
+	return r, v.Invalid("value", text, "want a size (10MB) or a duration from 1s (24h), with its unit")
 }
 
 // owner names the session that is kept, or returns "" if none is: one without a client ID of
@@ -62,24 +76,40 @@ func (j *job) owner() string {
 	return fmt.Sprintf("client ID %q at %s", j.conn.Options.ClientID, broker)
 }
 
-// openFile opens the file of --output-file, and its journal if the session is kept.
+// openFile opens the file of --output-file, and its journal if the session is kept, or the
+// directory of many files.
 func (j *job) openFile() error {
 	v := j.inv.Values
 	name, err := fileName(v.OutputFile)
 	if err != nil {
 		return err
 	}
-	policy, _ := journal.ParseSyncPolicy(v.Sync.Text()) // a choice
-	j.file, j.start, err = outfile.Open(name, outfile.Options{Owner: j.owner(), Sync: policy, Repair: v.Repair.On()})
+	o := outfile.Options{Repair: v.Repair.On()}
+	if o.Rotate, err = rotation(v.Rotate); err != nil {
+		return err
+	}
+	o.Sync, _ = journal.ParseSyncPolicy(v.Sync.Text()) // a choice
+	if rows, ok := j.form.(*format.Rows); ok && rows.Header {
+		o.Header, rows.Header = rows.AppendHeader(nil), false
+	}
+	path, one := name.Literal()
+	if !one {
+		return j.openFiles(name, o)
+	}
+	if o.Rotate != (outfile.Rotation{}) {
+		j.files = &files{}
+	}
+	o.Owner = j.owner()
+	j.file, j.start, err = outfile.Open(path, o)
 	if err != nil {
 		return fileFailed(err)
 	}
 	j.out.w, j.out.file = j.file, true
 	if lost := j.start.Journal.Damaged; lost > 0 {
-		j.inv.Warnf("--repair: the journal of %s lost %s", fileerror.Quote(name), units.Count(lost, "byte"))
+		j.inv.Warnf("--repair: the journal of %s lost %s", fileerror.Quote(path), units.Count(lost, "byte"))
 	}
 	if j.start.Changed != "" {
-		j.inv.Warnf("%s is not as it was committed: %s; messages may be missing from it or appear twice", fileerror.Quote(name), j.start.Changed)
+		j.inv.Warnf("%s is not as it was committed: %s; messages may be missing from it or appear twice", fileerror.Quote(path), j.start.Changed)
 	}
 	if j.file.Journaled() {
 		j.conn.Options.Journal = j.file
@@ -127,24 +157,33 @@ func (j *job) event(e mqtt.Event) {
 // commit acknowledges the first n messages of a batch, if there is one, together with what was
 // written.
 func (j *job) commit(b *mqtt.Batch, n int) error {
-	return fileFailed(j.file.Commit(func() {
+	ack := func() {
 		if b != nil {
 			b.Ack(n)
 		}
-	}))
+	}
+	if j.file == nil {
+		return fileFailed(j.files.set.Commit(ack))
+	}
+	return fileFailed(j.file.Commit(ack))
 }
 
 // cutFile removes the part of a message that was written before err.
-func (j *job) cutFile(torn int64, err error) error {
-	if torn > 0 && !j.file.Cut(torn) {
-		j.inv.Errorf("%s: the last message is cut off: from byte %d on; it is not acknowledged", j.inv.Values.OutputFile.Text(), j.file.Size()-torn+1)
+func (j *job) cutFile(f *outfile.File, torn int64, err error) error {
+	if torn > 0 && !f.Cut(torn) {
+		j.inv.Errorf("%s: the last message is cut off: from byte %d on; it is not acknowledged", fileerror.Quote(f.Path()), f.Size()-torn+1)
 	}
 	return cli.Failed(option.ExitLocalIO, fmt.Errorf("%w (%s written)", err, units.Count(j.count, "message")))
 }
 
 // closeFile closes the file after the work has ended with err.
 func (j *job) closeFile(err error) error {
-	closeErr := j.file.Close()
+	var closeErr error
+	if j.file != nil {
+		closeErr = j.file.Close()
+	} else {
+		closeErr = j.files.set.Close()
+	}
 	if err == nil || errors.Is(err, errDone) || errors.Is(err, cli.ErrTimeout) || errors.Is(err, errIdle) {
 		return cmp.Or(fileFailed(closeErr), err)
 	}

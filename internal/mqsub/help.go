@@ -35,6 +35,7 @@ var topics = map[string][]option.Example{
 		{Command: "mqsub --as csv --fields tst,topic,.temp -t 'a/#'", Text: "as CSV, with a value of JSON payloads"},
 		{Command: "mqsub -t 'z2m/+' --jq '[$topic, .battery] | @csv'", Text: "what an expression makes of it"},
 		{Command: "mqsub -c -i log -q 2 -t 'a/#' --output-file a.log", Text: "each message once, in a file"},
+		{Command: "mqsub -t 'a/#' --output-file 'log/%t.@F.log'", Text: "a file for each topic and day"},
 	},
 	"format":  {{Command: "mqsub -t 'a/#' -F '%I %t %p'", Text: "time, topic and payload"}},
 	"broker":  {{Command: "mqsub -L mqtt://me@broker:1884 -t 'a/#'", Text: "user, host and port as a URL"}},

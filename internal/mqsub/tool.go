@@ -63,7 +63,7 @@ func Tool() cli.Tool {
 var idle = []string{
 	"verbose", "no-newline", "format", "json", "pretty", "json-payload", "as", "fields", "ts", "jq", "print0", "raw",
 	"watch", "message-rate", "retained-only", "retained-quiet", "exit-after-subscribe",
-	"output-file", "sync", "repair",
+	"output-file", "rotate", "sync", "repair",
 }
 
 // job is one run.
@@ -96,8 +96,9 @@ type job struct {
 	batched batched   // what is printed and not written yet
 	heard   time.Time // when the latest message was printed
 	out     output
-	file    *outfile.File // nil: standard output
+	file    *outfile.File // nil: standard output, or many files
 	start   outfile.Found // of file
+	files   *files        // nil: standard output, or one file that is not rotated
 
 	reconnected, lost atomic.Bool // a connection was restored; a lost session was reported
 }
@@ -215,9 +216,6 @@ func (j *job) subscribeAndWrite(ctx context.Context) error {
 	if j.file != nil {
 		if err := j.beginFile(); err != nil {
 			return err
-		}
-		if rows, ok := j.form.(*format.Rows); ok && j.file.Size() > 0 {
-			rows.Header = false // the file has one
 		}
 	}
 	if err := j.subscribe(ctx); err != nil {
@@ -515,7 +513,7 @@ func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bo
 		if err := j.hand(ctx, m, at); err != nil {
 			return false, err
 		}
-	case ok && !j.makes() && len(m.Payload) > flushSize: // in pieces
+	case ok && !j.makes() && len(m.Payload) > flushSize && j.files == nil: // in pieces
 		if err := j.writePieces(r, m, at); err != nil {
 			return false, err
 		}
@@ -543,7 +541,14 @@ func (j *job) print(ctx context.Context, m *mqtt.Message, at time.Time) (last bo
 func (j *job) makes() bool { return j.stages != nil && j.stages.jq != nil }
 
 // append appends a message, or what an expression makes of it, to the output.
-func (j *job) append(m *mqtt.Message, at time.Time) { j.batched.buf = j.appendTo(j.batched.buf, m, at) }
+func (j *job) append(m *mqtt.Message, at time.Time) {
+	p := &j.batched
+	from := len(p.buf)
+	p.buf = j.appendTo(p.buf, m, at)
+	if j.files != nil {
+		j.files.name(m, at, len(p.buf) > from)
+	}
+}
 
 func (j *job) appendTo(dst []byte, m *mqtt.Message, at time.Time) []byte {
 	if j.makes() {
@@ -606,6 +611,9 @@ func (j *job) printHeld(ctx context.Context) error {
 // flush writes the output that is batched, and acknowledges the messages. If that fails, it
 // acknowledges those that were written completely.
 func (j *job) flush() error {
+	if j.files != nil {
+		return j.flushFiles()
+	}
 	p := &j.batched
 	n, err := j.out.Write(p.buf)
 	if err == nil {
@@ -632,7 +640,7 @@ func (j *job) flush() error {
 // ack acknowledges the first n messages of a batch, which are written, or without one makes
 // durable what is written.
 func (j *job) ack(b *mqtt.Batch, n int) error {
-	if j.file != nil {
+	if j.file != nil || j.files != nil {
 		return j.commit(b, n)
 	}
 	switch {
@@ -649,7 +657,7 @@ func (j *job) ack(b *mqtt.Batch, n int) error {
 // bytes cannot be removed, because the output may have other writers.
 func (j *job) cutOff(torn int64, err error) error {
 	if j.file != nil {
-		return j.cutFile(torn, err)
+		return j.cutFile(j.file, torn, err)
 	}
 	if torn > 0 && !cli.ReaderLost(err) {
 		j.inv.Errorf("standard output: the last message is cut off: byte %d to %d of what was written; it is not acknowledged",

@@ -141,6 +141,7 @@ type Fields struct {
 	RetainedQuiet         *Value // --retained-quiet
 	Retry                 *Value // --retry
 	RetryFor              *Value // --retry-for
+	Rotate                *Value // --rotate
 	RunID                 *Value // --run-id
 	Scale                 *Value // --scale
 	Secret                *Value // --secret
@@ -485,6 +486,8 @@ func (f *Fields) at(name string) **Value {
 		return &f.Retry
 	case "retry-for":
 		return &f.RetryFor
+	case "rotate":
+		return &f.Rotate
 	case "run-id":
 		return &f.RunID
 	case "scale":

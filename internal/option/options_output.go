@@ -121,8 +121,14 @@ var outputOptions = []Option{
 			{With: []string{"echo", "reply-command"}, Hint: "use a second mqsub for the replies"},
 		},
 		Needs:       []Relation{{With: []string{"topic"}, Or: []string{"sub"}}},
-		Placeholder: "FILE", Complete: CompleteFile,
-		Help: "append messages to FILE, not stdout",
+		Placeholder: "TEMPLATE", Complete: CompleteFile,
+		Help: "append messages to a file, e.g. log/%t.log",
+	},
+	{
+		Name: "rotate", Tools: Sub, Group: GroupOutput, Type: TypeString,
+		Needs:       []Relation{{With: []string{"output-file"}}},
+		Placeholder: "SIZE|DURATION",
+		Help:        "begin new files, e.g. at 10MB or every 24h",
 	},
 	{
 		Name: "sync", Tools: Sub, Group: GroupOutput, Type: TypeChoice,

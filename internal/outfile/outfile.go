@@ -6,6 +6,9 @@
 // The journal is a directory with the name of the file and ".journal". Each commit adds to it
 // the length of the file, and with that the packet identifiers which the client acknowledges
 // for it.
+//
+// A File may be rotated: it gets another name, and a new one begins. A Set has many files, of
+// which some are open.
 package outfile
 
 import (
@@ -22,7 +25,6 @@ import (
 	"time"
 
 	"github.com/mqtools/mqtools/internal/fileid"
-	"github.com/mqtools/mqtools/internal/wholefile"
 	"github.com/mqtools/mqtools/mqtt/journal"
 )
 
@@ -34,6 +36,9 @@ type Options struct {
 	Sync  journal.SyncPolicy
 	// Repair opens a damaged journal, and loses what is behind the damage.
 	Repair bool
+	// Header is written at the beginning of an empty file, before the first record.
+	Header []byte
+	Rotate Rotation
 }
 
 // Found is what Open has found.
@@ -65,11 +70,13 @@ const blockSize = 4 << 10
 // File is a file that records are appended to. Its methods, except those of journal.Journal,
 // must be called from one goroutine.
 type File struct {
-	path    string
-	f       file
+	at      place
+	f       file // changed with mu held
 	opt     Options
 	journal *journal.File // nil: none
 	id      fileid.ID
+	numbers *numbers
+	period  int64 // of Rotate.Every, in which the records of the file were written
 
 	size      int64  // bytes, as far as this process knows
 	committed int64  // bytes
@@ -96,26 +103,24 @@ func Open(path string, opt Options) (*File, Found, error) {
 	if err != nil {
 		return nil, Found{}, err
 	}
-	osf, err := os.OpenFile(real, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o666)
+	at := place{path: real}
+	osf, st, err := at.open(os.O_CREATE)
 	if err != nil {
 		return nil, Found{}, err
 	}
-	st, err := osf.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = refused(path, "not a regular file")
+	if created && opt.Sync == journal.SyncAlways {
+		if err := at.syncDir(); err != nil {
+			_ = osf.Close()
+			return nil, Found{}, err
+		}
 	}
-	if err == nil && created && opt.Sync == journal.SyncAlways {
-		err = wholefile.SyncDir(filepath.Dir(real))
-	}
+	f, found, err := open(at, osFile{osf}, fileid.Of(st), opt)
 	if err != nil {
 		_ = osf.Close()
-		return nil, Found{}, err
+		return nil, found, err
 	}
-	f, found, err := open(real, osFile{osf}, fileid.Of(st), opt)
-	if err != nil {
-		_ = osf.Close()
-	}
-	return f, found, err
+	f.period = opt.Rotate.period(st.ModTime())
+	return f, found, nil
 }
 
 // resolve follows symbolic links, and reports whether the file is still to be created.
@@ -143,8 +148,8 @@ func refused(path, why string) error {
 }
 
 // open is Open for a file that is open already.
-func open(path string, under file, id fileid.ID, opt Options) (f *File, found Found, err error) {
-	f = &File{path: path, f: under, opt: opt, id: id}
+func open(at place, under file, id fileid.ID, opt Options) (f *File, found Found, err error) {
+	f = &File{at: at, f: under, opt: opt, id: id, numbers: &numbers{}}
 	if f.size, err = under.Size(); err == nil {
 		err = f.readLast()
 	}
@@ -152,9 +157,9 @@ func open(path string, under file, id fileid.ID, opt Options) (f *File, found Fo
 		f.committed = f.size
 		return f, found, err
 	}
-	dir := path + ".journal"
+	dir := at.path + ".journal"
 	if err := os.Mkdir(dir, 0o700); err == nil {
-		if err := wholefile.SyncDir(filepath.Dir(path)); err != nil {
+		if err := at.syncDir(); err != nil {
 			return nil, found, err
 		}
 	} else if !errors.Is(err, fs.ErrExist) {
@@ -196,6 +201,8 @@ func (f *File) compare(dir string, found *Found) error {
 	switch {
 	case found.Journal.Damaged > 0: // later commits may be lost
 		found.Changed = "the journal was repaired"
+	case f.size == 0 && n.length > 0 && f.rotatedAs(&n): // a crash came before the first commit of a new file
+		f.committed = 0
 	case n.id != f.id:
 		found.Changed = "it is another file"
 	case f.size < n.length:
@@ -247,8 +254,11 @@ func (f *File) Begin(resumed bool) error {
 	return nil
 }
 
-// readLast reads the last block.
+// readLast reads the last block, which only the journal needs.
 func (f *File) readLast() error {
+	if f.opt.Owner == "" {
+		return nil
+	}
 	f.last = append(f.last[:0], make([]byte, min(f.size, blockSize))...)
 	if len(f.last) == 0 {
 		return nil
@@ -257,8 +267,19 @@ func (f *File) readLast() error {
 	return err
 }
 
-// Write appends b to the file, and returns how many bytes of it were written.
+// Write appends b to the file, and the header before it if the file is empty. It returns how
+// many bytes of b were written.
 func (f *File) Write(b []byte) (n int, err error) {
+	if f.size == 0 && len(f.opt.Header) > 0 {
+		if n, err := f.append(f.opt.Header); err != nil {
+			f.Cut(int64(n))
+			return 0, err
+		}
+	}
+	return f.append(b)
+}
+
+func (f *File) append(b []byte) (n int, err error) {
 	n, err = f.f.Write(b)
 	end, sizeErr := f.f.Size()
 	switch {
@@ -280,6 +301,9 @@ func (f *File) Write(b []byte) (n int, err error) {
 
 // remember adds what was written to the last block.
 func (f *File) remember(b []byte) {
+	if f.opt.Owner == "" {
+		return
+	}
 	if len(b) >= blockSize {
 		f.last = append(f.last[:0], b[len(b)-blockSize:]...)
 		return
@@ -289,6 +313,9 @@ func (f *File) remember(b []byte) {
 	}
 	f.last = append(f.last, b...)
 }
+
+// Path returns where the file stands.
+func (f *File) Path() string { return f.at.String() }
 
 // Size returns the size of the file in bytes.
 func (f *File) Size() int64 { return f.size }

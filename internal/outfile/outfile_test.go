@@ -230,7 +230,7 @@ func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "f")
 	disk := &fake{room: 6}
-	f, _, err := open(path, disk, fileid.ID{}, Options{Owner: owner})
+	f, _, err := open(place{path: path}, disk, fileid.ID{}, Options{Owner: owner})
 	if err != nil || f.Begin(true) != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestAFullDisk(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	f, found, err := open(path, disk, fileid.ID{}, Options{Owner: owner})
+	f, found, err := open(place{path: path}, disk, fileid.ID{}, Options{Owner: owner})
 	if err != nil || found.Changed != "" || found.Behind != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -267,7 +267,7 @@ func TestPolicies(t *testing.T) {
 		least  int
 	}{{journal.SyncAlways, 10, 10}, {journal.SyncInterval, 2, 1}, {journal.SyncNever, 0, 0}} {
 		disk := &fake{room: 100}
-		f, _, err := open("f", disk, fileid.ID{}, Options{Sync: row.policy})
+		f, _, err := open(place{path: "f"}, disk, fileid.ID{}, Options{Sync: row.policy})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +291,7 @@ func TestPolicies(t *testing.T) {
 		}
 	}
 	disk := &fake{room: 100, fail: errors.New("I/O error")}
-	f, _, err := open("f", disk, fileid.ID{}, Options{})
+	f, _, err := open(place{path: "f"}, disk, fileid.ID{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestTheFileIsSyncedBeforeTheJournal(t *testing.T) {
 	t.Parallel()
 	disk := &fake{room: 100}
 	path := filepath.Join(t.TempDir(), "f")
-	f, _, err := open(path, disk, fileid.ID{}, Options{Owner: owner})
+	f, _, err := open(place{path: path}, disk, fileid.ID{}, Options{Owner: owner})
 	if err != nil || f.Begin(true) != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestTheFileIsSyncedBeforeTheJournal(t *testing.T) {
 		t.Error("closed as if nothing was lost")
 	}
 	disk.fail = nil
-	_, found, err := open(path, disk, fileid.ID{}, Options{Owner: owner})
+	_, found, err := open(place{path: path}, disk, fileid.ID{}, Options{Owner: owner})
 	if err != nil || found.Behind != 4 {
 		t.Errorf("a start later: %+v, %v", found, err)
 	}
