@@ -53,6 +53,7 @@ const (
 	maxNameLevel = 200
 	maxNameTopic = 1000
 	maxNamePart  = 240
+	maxNameExt   = 32
 	nameDigest   = 1 + 16
 )
 
@@ -147,6 +148,9 @@ func (f *FileName) check(tail []byte, at int, topic bool) error {
 	if dot < 0 || bytes.IndexByte(tail[dot:], '/') >= 0 || len(bytes.Trim(tail[dot:], ".0123456789")) == 0 {
 		return &PatternError{Offset: at, Text: "a name with a topic needs an extension, e.g. .log"}
 	}
+	if len(tail[dot:]) > maxNameExt {
+		return &PatternError{Offset: at, Text: fmt.Sprintf("the extension has more than %d bytes", maxNameExt)}
+	}
 	f.ext = string(tail[dot:])
 	return nil
 }
@@ -231,7 +235,6 @@ func (f *FileName) appendPart(dst, part []byte, ext string) []byte {
 	if len(part) <= maxNamePart {
 		return append(dst, part...)
 	}
-	ext = ext[max(0, len(ext)-maxNamePart/2):]
 	dst = append(dst, part[:maxNamePart-nameDigest-len(ext)]...)
 	return append(appendNameDigest(dst, part), ext...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,9 @@ func TestFileNamesThatAreRefused(t *testing.T) {
 		"@Y/":             "is empty",
 		"@Y//%t.log":      "is empty",
 		"%{level 1}/.log": "",
+
+		"%t." + strings.Repeat("x", 31): "",
+		"%t." + strings.Repeat("x", 32): "the extension has more than 32 bytes",
 	} {
 		_, err := CompileFileName(template)
 		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
@@ -106,6 +110,49 @@ func isFile(f *FileName, name string) bool {
 		return true
 	}
 	return strings.HasSuffix(name, f.ext)
+}
+
+// TestTopicsHaveFilesOfTheirOwn goes through all topics of some pieces, those that names are
+// made of among them: no two have the same file, or one that was rotated, and no file is a
+// directory.
+func TestTopicsHaveFilesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	pieces := []string{"/", "a", ".", ".log", ".1", "%", "%2E", "log", "~", "\x00"}
+	var topics []string
+	for from, n := 0, 0; n < 5; n++ {
+		to := len(topics)
+		if n == 0 {
+			topics = append(topics, pieces...)
+			continue
+		}
+		for _, before := range topics[from:to] {
+			for _, p := range pieces {
+				topics = append(topics, before+p)
+			}
+		}
+		from = to
+	}
+	slices.Sort(topics)
+	topics = slices.Compact(topics) // .log is one piece or two
+	for _, template := range []string{"%t.log", "x%t.log", "%t-2E.log", "%t/x.log", "%t%%.a.log"} {
+		f := fileName(t, template)
+		files, dirs := make(map[string]string, len(topics)), map[string]bool{}
+		for _, topic := range topics {
+			name := nameOf(f, topic)
+			if other, taken := files[name]; taken {
+				t.Fatalf("%s: %q and %q are %q", template, topic, other, name)
+			}
+			files[name] = topic
+			for at := strings.LastIndexByte(name, '/'); at >= 0 && !dirs[name[:at]]; at = strings.LastIndexByte(name[:at], '/') {
+				dirs[name[:at]] = true
+			}
+		}
+		for name, topic := range files {
+			if dirs[name] || dirs[name+".1"] || files[name+".1"] != "" {
+				t.Errorf("%s: %q of topic %q is taken", template, name, topic)
+			}
+		}
+	}
 }
 
 // FuzzFileName: different topics have different files inside the directory, none of which is

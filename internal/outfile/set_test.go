@@ -200,6 +200,11 @@ func TestASetRotates(t *testing.T) {
 	now := time.Now()
 	for i, name := range []string{"a", "a", "b", "a", "b", "b"} {
 		name = "d/" + name
+		if i == 3 { // of another program, after the look
+			if err := os.WriteFile(filepath.Join(dir, "d", "a.3"), []byte("a.3"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		f, err := s.File([]byte(name))
 		if err != nil {
 			t.Fatal(err)
@@ -219,7 +224,7 @@ func TestASetRotates(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	for name, want := range map[string]string{"a": "h3.", "a.3": "h1.", "a.2": "h0.", "a.1": "a.1", "a.02": "a.02", "b": "h5.", "b.1": "h2.", "b.2": "h4."} {
+	for name, want := range map[string]string{"a": "h3.", "a.4": "h1.", "a.3": "a.3", "a.2": "h0.", "a.1": "a.1", "a.02": "a.02", "b": "h5.", "b.1": "h2.", "b.2": "h4."} {
 		has(t, filepath.Join(dir, "d", name), want)
 	}
 }
