@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -92,6 +93,37 @@ func TestSecretRepeats(t *testing.T) {
 		}
 		if l, err := readLog(path); err != nil || l.secret != c.secret {
 			t.Errorf("%s: %d in secret, %v, want %d", name, l.secret, err, c.secret)
+		}
+	}
+}
+
+// TestASilentEndIsAClaim: mqpub that dies of SIGTERM without a word has left nothing open, if
+// it has connected.
+func TestASilentEndIsAClaim(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		log    string
+		before int // connects before the run
+		wrong  bool
+	}{
+		"it has connected, and a message is open":     {"P pub\nS pub\nK pub\nM pub 2 1 n a\n", 0, true},
+		"it has not connected":                        {"P pub\nS pub\nK pub\nM pub 2 1 n a\n", 1, false},
+		"it has connected again, and nothing is open": {"P pub\nS pub\nK pub\nM pub 2 1 n a\nP pub\nR pub 1\n", 1, false},
+		"it has connected again":                      {"P pub\nS pub\nK pub\nM pub 2 1 n a\nP pub\n", 1, true},
+		"the subscriber has connected":                {"P pub\nS pub\nK pub\nM pub 2 1 n a\nP sub\nS sub\n", 1, false},
+	} {
+		tr := &trial{dir: t.TempDir(), written: 1}
+		if err := os.WriteFile(tr.file("log"), []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := start("sh", "-c", "kill -TERM $$")
+		if err != nil {
+			t.Skip(err)
+		}
+		<-p.exited
+		tr.ended("mqpub", p, true, syscall.SIGTERM, false, c.before)
+		if wrong := len(tr.wrongs) > 0; wrong != c.wrong {
+			t.Errorf("%s: found %q", name, tr.wrongs)
 		}
 	}
 }

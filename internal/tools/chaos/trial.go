@@ -370,6 +370,10 @@ func (t *trial) keepRunning(r *rand.Rand, mean time.Duration, tool string) {
 			return
 		default:
 		}
+		connects := 0 // before the run
+		if tool == "mqpub" {
+			connects = t.connects()
+		}
 		p, err := start(filepath.Join(t.bin, tool), t.args(tool)...)
 		if err != nil {
 			t.fails("%v", err)
@@ -379,7 +383,7 @@ func (t *trial) keepRunning(r *rand.Rand, mean time.Duration, tool string) {
 		t.mu.Lock()
 		t.runs[p.cmd] = &struck
 		t.mu.Unlock()
-		began, connects := time.Now(), t.connects()
+		began := time.Now()
 		signal := os.Kill
 		if r.IntN(100) < t.terminated {
 			signal = syscall.SIGTERM
@@ -409,7 +413,7 @@ func (t *trial) keepRunning(r *rand.Rand, mean time.Duration, tool string) {
 		delete(t.runs, p.cmd)
 		full := struck || t.full.After(began)
 		t.mu.Unlock()
-		t.ended(tool, p, stopped, signal, full, t.connects() > connects)
+		t.ended(tool, p, stopped, signal, full, connects)
 		if !stopped {
 			t.pause(r, 100*time.Millisecond)
 		}
@@ -449,9 +453,10 @@ var (
 	resentText = regexp.MustCompile(`(\d+) messages? sent again after the broker lost the session`)
 )
 
-// ended checks what a run has ended with, and said. A run that has not connected may not have
-// caught the signal yet, and not have looked into its spool.
-func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, full, connected bool) {
+// ended checks what a run has ended with, and said. connects is how often the publisher had
+// connected before it: a run that has not connected may not have caught the signal yet, and
+// not have looked into its spool.
+func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, full bool, connects int) {
 	text, code := p.said.String(), p.cmd.ProcessState.ExitCode()
 	switch p.cmd.ProcessState.String() {
 	case "signal: killed":
@@ -465,7 +470,7 @@ func (t *trial) ended(tool string, p *process, stopped bool, signal os.Signal, f
 	case full && code == 6: // and whatever ended it otherwise
 	case tool == "mqsub" && stopped && code == 143:
 	case tool == "mqpub" && stopped && code == 143:
-		if connected {
+		if t.connects() > connects {
 			t.atLeast(0, text)
 		}
 	case tool == "mqpub" && (stopped || full) && code == 75:
