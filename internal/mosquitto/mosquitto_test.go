@@ -194,7 +194,7 @@ func TestWordsBecomeOptions(t *testing.T) {
 		{p + " --insecure", "!insecure"},
 		{p + " --insecure -p 8883", "insecure=true port=8883"},
 		{p + " --connect-timeout 3 --receive-maximum 7", "connect-timeout=3 receive-maximum=7"},
-		{s + " --grep=x", ""},
+		{s + " --sieve=x", ""},
 		{s + " --no-local", "no-local=true"},
 		{"mosquitto_pub -m m -L mqtt://u:p%40w@[::1]:7/a/b", "host=::1 port=7 username=u password=p@w topic=a/b !url"},
 		{"mosquitto_pub -m m -L wss://h/a", "host=h port=8883 ws=true tls-use-os-certs=true topic=a"},

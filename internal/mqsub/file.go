@@ -211,5 +211,9 @@ func fileFailed(err error) error {
 		return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("--output-file: %w", owner),
 			Help: "choose another file, or remove the journal if that session is not used any more"}
 	}
+	if errors.Is(err, outfile.ErrTooMany) {
+		return &cli.Exit{Code: option.ExitLocalIO, Err: fmt.Errorf("--output-file: %w", err),
+			Help: "subscribe to fewer topics, or name fewer files, e.g. by %{level 1}"}
+	}
 	return cli.Failed(option.ExitLocalIO, fileerror.Writing(err))
 }

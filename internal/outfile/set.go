@@ -3,9 +3,12 @@ package outfile
 import (
 	"container/list"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"strings"
+	"time"
 
 	"github.com/mqtools/mqtools/mqtt/journal"
 	"github.com/mqtools/mqtools/mqtt/transport"
@@ -18,6 +21,16 @@ const maxOpen = 256
 // left, so that there are some for other purposes.
 const spare = 8
 
+// maxMade is the number of files and directories that a Set makes in makePeriod at most, because
+// strangers choose the topics that name them.
+const (
+	maxMade    = 100_000
+	makePeriod = 24 * time.Hour
+)
+
+// ErrTooMany is the error of Set.File for more new files than a Set makes in a day.
+var ErrTooMany = fmt.Errorf("more than %d new files and directories in %d hours", maxMade, makePeriod/time.Hour)
+
 // Set are files in a directory and below it, without a journal. Nothing is written outside: a
 // symbolic link that leads out is refused. Its methods must be called from one goroutine, and
 // an error of one is final.
@@ -25,7 +38,9 @@ type Set struct {
 	// Bounded, if not nil, is called once when there are more files than may be open, with
 	// that number.
 	Bounded func(open int)
-	// Once closes files when they are committed: each has one record.
+	// Once gives each record a new file, which is closed when it is committed. If there is one
+	// of that name, a tilde and a number stand before its extension. Their number is not
+	// bounded.
 	Once bool
 
 	root    *os.Root
@@ -35,6 +50,8 @@ type Set struct {
 	used    list.List // of *setFile, the latest first
 	touched []*setFile
 	numbers numbers
+	made    int       // files and directories since
+	since   time.Time // the first of them
 	failed  error
 }
 
@@ -87,7 +104,7 @@ func (s *Set) open(name string) (*setFile, error) {
 		}
 	}
 	at := place{s.root, name}
-	osf, st, err := s.openOrMake(at)
+	osf, st, err := s.openOrMake(&at)
 	if err != nil {
 		return nil, err
 	}
@@ -98,21 +115,38 @@ func (s *Set) open(name string) (*setFile, error) {
 	return f, nil
 }
 
-// openOrMake opens a file, and makes it and its directories if there are none.
-func (s *Set) openOrMake(at place) (f *os.File, st fs.FileInfo, err error) {
+// openOrMake opens a file, and makes it and its directories if there are none. Under Once, it
+// changes at to the name of a new file.
+func (s *Set) openOrMake(at *place) (f *os.File, st fs.FileInfo, err error) {
 	open := func(create int) error {
 		return s.retry(func() (err error) {
 			f, st, err = at.open(create)
 			return err
 		})
 	}
-	if err := open(0); !errors.Is(err, fs.ErrNotExist) {
-		return f, st, err
+	if !s.Once {
+		if err := open(0); !errors.Is(err, fs.ErrNotExist) {
+			return f, st, err
+		}
 	}
 	if err := s.makeDir(at.dir()); err != nil {
 		return nil, nil, err
 	}
-	if err := open(os.O_CREATE); err != nil {
+	if err := s.count(); err != nil {
+		return nil, nil, err
+	}
+	create := os.O_CREATE
+	if s.Once {
+		create |= os.O_EXCL
+	}
+	err = open(create)
+	first := *at
+	for i := 1; s.Once && errors.Is(err, fs.ErrExist); i++ {
+		ext := path.Ext(first.base())
+		*at = first.as(fmt.Sprintf("%s~%d%s", strings.TrimSuffix(first.base(), ext), i, ext))
+		err = open(create)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if s.opt.Sync == journal.SyncAlways {
@@ -122,6 +156,22 @@ func (s *Set) openOrMake(at place) (f *os.File, st fs.FileInfo, err error) {
 		}
 	}
 	return f, st, nil
+}
+
+// count counts a file or directory that is to be made.
+func (s *Set) count() error {
+	if s.Once {
+		return nil
+	}
+	if now := time.Now(); now.Sub(s.since) >= makePeriod {
+		s.made, s.since = 0, now
+	}
+	if s.made == maxMade {
+		s.failed = ErrTooMany
+		return s.failed
+	}
+	s.made++
+	return nil
 }
 
 // makeDir makes a directory and those above it.
@@ -140,10 +190,15 @@ func (s *Set) makeDir(dir string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil // or it is a file: then what follows fails
 	}
-	if err == nil && s.opt.Sync == journal.SyncAlways {
-		err = s.retry(place{s.root, dir}.syncDir)
+	if err != nil {
+		return err
 	}
-	return err
+	if s.opt.Sync == journal.SyncAlways {
+		if err := s.retry(place{s.root, dir}.syncDir); err != nil {
+			return err
+		}
+	}
+	return s.count()
 }
 
 // retry calls op, and if the process has no descriptor left for it, closes files and calls it

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mqtools/mqtools/mqtt/journal"
@@ -152,6 +153,57 @@ func TestFilesOfOneRecord(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A file with one record is a new one, also after a restart.
+func TestAFileOfOneRecordIsNew(t *testing.T) {
+	t.Parallel()
+	_, dir := newSet(t, Options{})
+	for i, name := range []string{"a/1.txt", "a/1~1.txt", "a/1~2.txt"} {
+		s, err := NewSet(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Once = true
+		write(t, s, "a/1.txt", fmt.Sprint(i))
+		write(t, s, "b"+fmt.Sprint(i), "y")
+		commit(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		has(t, filepath.Join(dir, name), fmt.Sprint(i))
+	}
+}
+
+// Strangers cannot make more files and directories in a day than there may be.
+func TestNewFilesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dir := newSet(t, Options{})
+		write(t, s, "d/a.log", "x") // with its directory
+		s.made += maxMade - 3
+		time.Sleep(makePeriod - 1)
+		write(t, s, "d/b.log", "x")
+		write(t, s, "d/a.log", "y")
+		commit(t, s)
+		time.Sleep(time.Nanosecond)
+		write(t, s, "d/c.log", "x")
+		s.made = maxMade - 1
+		write(t, s, "d/c.log", "y")
+		commit(t, s)
+		if _, err := s.File([]byte("e/d.log")); !errors.Is(err, ErrTooMany) {
+			t.Error(err) // the directory was the last
+		}
+		if _, err := s.File([]byte("d/a.log")); !errors.Is(err, ErrTooMany) {
+			t.Error("it is final", err)
+		}
+		if err := s.Close(); !errors.Is(err, ErrTooMany) {
+			t.Error(err)
+		}
+		has(t, filepath.Join(dir, "d/c.log"), "xy")
+		if _, err := os.Stat(filepath.Join(dir, "e/d.log")); err == nil {
+			t.Error("the file was made")
+		}
+	})
 }
 
 // Nothing leads out of the directory, and what stands in the way is left alone.
