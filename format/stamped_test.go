@@ -10,7 +10,7 @@ import (
 func TestStamped(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 5, 6, 7, 8, 9, 0, time.FixedZone("", 2*3600))
-	ms := []int{0, 1, 2500, 2500, 700_000, 3_600_000_000}
+	ms := []int64{0, 1, 2500, 2500, 700_000, 3_600_000_000}
 	for _, c := range []struct {
 		f    *Stamped
 		want string
